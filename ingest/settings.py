@@ -1,0 +1,94 @@
+"""Where data lives and what the environment configures.
+
+Not for values that belong to one vendor's wire format: those sit beside the vendor's code.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """The folders of one warehouse, all below one root, so that several can live side by side."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def raw(self) -> Path:
+        return self.lake / "raw"
+
+    @property
+    def dead_letter(self) -> Path:
+        return self.lake / "dead_letter"
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @property
+    def candidate(self) -> Path:
+        return self.build / "candidate.duckdb"
+
+    @property
+    def as_of(self) -> Path:
+        return self.root / "as_of"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def market(self) -> Path:
+        """Return the file readers open: a hard link to the current published version."""
+        return self.root / "market.duckdb"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def quality(self) -> Path:
+        return self.root / "quality"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.root / "dagster"
+
+
+class Settings(BaseSettings):
+    """Settings from `TAPEHOUSE_*` environment variables or a `.env` file in the working folder."""
+
+    model_config = SettingsConfigDict(env_prefix="TAPEHOUSE_", env_file=".env", extra="ignore")
+
+    data_dir: Path = PROJECT_ROOT / "data"
+    coinbase_url: str = "https://api.exchange.coinbase.com"
+    coinbase_symbols: str = ""
+    keep_versions: int = 5
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def data(self) -> DataDir:
+        return DataDir(self.data_dir)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return every configured secret, for redaction."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
