@@ -1,0 +1,11 @@
+{% macro bar_version_columns(relation_alias=none) %}
+    {#- What a bar record is, before versions are compared: identity, values, lineage. -#}
+    {%- set prefix = relation_alias ~ '.' if relation_alias else '' -%}
+    {%- for column in [
+        'instrument_id', 'asset_class', 'timeframe', 'bar_start_at', 'bar_end_at', 'session_date',
+        'provider', 'provider_symbol', 'open', 'high', 'low', 'close', 'volume', 'adj_close', 'vwap',
+        'trade_count', '_symbol', '_fetched_at', '_batch_id', '_row'
+    ] %}
+        {{ prefix }}{{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

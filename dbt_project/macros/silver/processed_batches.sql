@@ -1,0 +1,60 @@
+{#-
+    What the incremental bar models remember between builds: which batches they have taken in, and
+    the symbol map they used. Both are written in the transaction that completes `silver.bars`, the
+    last of them; a build that stops earlier starts from the same point again, and every one of
+    the models gives the same rows when it takes a batch in twice.
+-#}
+
+{% macro create_processed_batches() %}
+    create schema if not exists ops;
+    create table if not exists ops.processed_batches (batch_id varchar);
+    create table if not exists ops.applied_symbol_map (
+        provider varchar, provider_symbol varchar, asset_class varchar, instrument_id varchar,
+        valid_from timestamp, valid_to timestamp
+    );
+{% endmacro %}
+
+
+{% macro mark_batches_processed() %}
+    delete from ops.processed_batches;
+    insert into ops.processed_batches
+    select batch_id from {{ ref('build_batches') }} where dataset = 'bars' order by batch_id;
+    delete from ops.applied_symbol_map;
+    insert into ops.applied_symbol_map
+    select provider, provider_symbol, asset_class, instrument_id, valid_from, valid_to
+    from {{ ref('int_instruments__symbol_map') }}
+    order by all
+{% endmacro %}
+
+
+{% macro unprocessed_batches() %}
+    {#- The bar batches this build sees that the database has not taken in, as SQL text literals. -#}
+    {% set query %}
+        select batch_id
+        from {{ ref('build_batches') }}
+        where dataset = 'bars' and batch_id not in (select batch_id from ops.processed_batches)
+        order by batch_id
+    {% endset %}
+    {% if not execute %}{% do return([]) %}{% endif %}
+    {% do return(run_query(query).columns[0].values() | list) %}
+{% endmacro %}
+
+
+{% macro in_batches(column, batch_ids) %}
+    {#- `column in (…)` with constants, which Parquet readers can prune by; false for none. -#}
+    {%- if batch_ids -%}
+        {{ column }} in ('{{ batch_ids | join("', '") }}')
+    {%- else -%}
+        false
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro symbol_mapping_changed() %}
+    {#- Whether the symbol map now says otherwise of a symbol whose bars are already in. -#}
+    {% if not relation_exists('silver', 'int_bars__remapped_symbols') %}
+        {% do return(false) %}
+    {% endif %}
+    {% set found = run_query('select count(*) from silver.int_bars__remapped_symbols') %}
+    {% do return(found.columns[0].values()[0] > 0) %}
+{% endmacro %}

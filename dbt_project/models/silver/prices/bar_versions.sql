@@ -1,0 +1,171 @@
+-- depends_on: {{ ref('int_bars__touched_sessions') }}
+{{ config(materialized='incremental', tags=['bars_family']) }}
+{%- set new_batches = unprocessed_batches() %}
+
+with records as (
+    select * from {{ ref('int_bars__records') }}
+    {% if is_incremental() %}
+    where {{ in_batches('_batch_id', new_batches) }}
+    {% endif %}
+),
+
+precedence as (
+    select * from {{ ref('bar_precedence') }}
+),
+
+requests as (
+    select * from {{ ref('load_requests') }}
+),
+
+accepted as (
+    select
+        {{ bar_version_columns() }}
+    from records
+    where {{ is_clean(bar_rules()) }}
+    {% if is_incremental() %}
+    union all
+    select
+        {{ bar_version_columns('earlier') }}
+    from {{ this }} as earlier
+    {{ touched_only('earlier') }}
+    where not {{ in_batches('earlier._batch_id', new_batches) }}
+    {% endif %}
+),
+
+confirmations as (
+    select
+        confirms_batch_id,
+        symbol,
+        timeframe,
+        start_at,
+        end_at,
+        max(fetched_at) as confirmed_at
+    from requests
+    where confirms_batch_id is not null
+    group by all
+),
+
+confirmed as (
+    select
+        accepted._batch_id,
+        accepted._row,
+        max(confirmations.confirmed_at) as confirmed_at
+    from accepted
+    inner join confirmations
+        on
+            accepted._batch_id = confirmations.confirms_batch_id
+            and accepted._symbol = confirmations.symbol
+            and accepted.timeframe = confirmations.timeframe
+            and accepted.bar_start_at >= confirmations.start_at
+            and accepted.bar_start_at < confirmations.end_at
+    group by all
+),
+
+judged as (
+    select
+        accepted.*,
+        coalesce(confirmed.confirmed_at, accepted._fetched_at)
+        >= accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as is_final,
+        accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds) as regular_available_at,
+        precedence.precedence
+    from accepted
+    left join confirmed
+        on
+            accepted._batch_id = confirmed._batch_id
+            and accepted._row = confirmed._row
+    left join precedence on accepted.provider = precedence.provider
+),
+
+contested as (
+    select
+        instrument_id,
+        timeframe,
+        bar_start_at
+    from judged
+    group by all
+    having count(*) > 1
+),
+
+-- Most bars have one version: only the others need to be ranked.
+uncontested_versions as (
+    select
+        judged.*,
+        true as is_current,
+        true as is_provider_current,
+        judged.is_final as is_first_final,
+        cast(null as varchar) as superseded_by_batch_id,
+        cast(null as bigint) as superseded_by_row
+    from judged
+    anti join contested
+        on
+            judged.instrument_id = contested.instrument_id
+            and judged.timeframe = contested.timeframe
+            and judged.bar_start_at = contested.bar_start_at
+),
+
+contested_versions as (
+    select
+        judged.*,
+        row_number() over best = 1 as is_current,
+        row_number() over best_of_provider = 1 as is_provider_current,
+        judged.is_final and row_number() over known = 1 as is_first_final,
+        case when row_number() over best > 1 then first_value(judged._batch_id) over best end
+            as superseded_by_batch_id,
+        case when row_number() over best > 1 then first_value(judged._row) over best end
+            as superseded_by_row
+    from judged
+    semi join contested
+        on
+            judged.instrument_id = contested.instrument_id
+            and judged.timeframe = contested.timeframe
+            and judged.bar_start_at = contested.bar_start_at
+    window
+        best as (
+            partition by judged.instrument_id, judged.timeframe, judged.bar_start_at
+            order by
+                judged.is_final desc,
+                judged.precedence asc,
+                judged._fetched_at desc,
+                judged._batch_id desc,
+                judged._row desc
+        ),
+        best_of_provider as (
+            partition by
+                judged.instrument_id, judged.timeframe, judged.bar_start_at, judged.provider
+            order by
+                judged.is_final desc,
+                judged._fetched_at desc,
+                judged._batch_id desc,
+                judged._row desc
+        ),
+        known as (
+            partition by judged.instrument_id, judged.timeframe, judged.bar_start_at
+            order by
+                judged.is_final desc,
+                judged._fetched_at asc,
+                judged._batch_id asc,
+                judged._row asc
+        )
+),
+
+versions as (
+    select * from uncontested_versions
+    union all
+    select * from contested_versions
+),
+
+final as (
+    select
+        {{ bar_version_columns() }},
+        is_final,
+        -- What was known before the bar's end, or came after its first final version, was known
+        -- when it was fetched.
+        case when is_first_final then regular_available_at else _fetched_at end as available_at,
+        is_current,
+        is_provider_current,
+        superseded_by_batch_id,
+        superseded_by_row
+    from versions
+)
+
+select * from final

@@ -1,0 +1,180 @@
+{{ config(materialized='incremental', tags=['bars_family']) }}
+
+with versions as (
+    select versions.* from {{ ref('bar_versions') }} as versions
+    {{ touched_only('versions') }}
+),
+
+quarantined as (
+    select quarantined.* from {{ ref('bars_quarantined') }} as quarantined
+    {{ touched_only('quarantined') }}
+),
+
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
+timeframes as (
+    select * from {{ ref('timeframes') }}
+),
+
+sessions as (
+    select * from {{ ref('int_calendar__sessions') }}
+),
+
+precedence as (
+    select * from {{ ref('bar_precedence') }}
+),
+
+covered_ranges as (
+    select * from {{ ref('int_bars__covered_ranges') }}
+),
+
+current_versions as (
+    select * from versions
+    where is_provider_current
+),
+
+-- A record that was sent but is not good enough leaves a hole that no coarser bar may hide.
+holes as (
+    select distinct
+        quarantined.provider,
+        quarantined.instrument_id,
+        split_part(quarantined.instrument_id, ':', 1) as asset_class,
+        quarantined.timeframe,
+        quarantined.bar_start_at,
+        quarantined.session_date,
+        false as is_final
+    from quarantined
+    anti join current_versions
+        on
+            quarantined.provider = current_versions.provider
+            and quarantined.instrument_id = current_versions.instrument_id
+            and quarantined.timeframe = current_versions.timeframe
+            and quarantined.bar_start_at = current_versions.bar_start_at
+    where
+        quarantined.instrument_id is not null
+        and quarantined.bar_start_at is not null
+        and not list_has_any(quarantined.reasons, ['unaligned_start', 'start_in_future'])
+),
+
+constituents as (
+    select * from current_versions
+    union all by name
+    select * from holes
+),
+
+-- Regular hours only; the grid counts from the session's open.
+bucketed as (
+    select
+        constituents.*,
+        coarser.timeframe as target_timeframe,
+        sessions.close_at,
+        case
+            when coarser.timeframe = '1d' then sessions.open_at
+            when coarser.seconds <= 900
+                then time_bucket(to_seconds(coarser.seconds), constituents.bar_start_at)
+            else
+                time_bucket(
+                    to_seconds(coarser.seconds), constituents.bar_start_at, sessions.open_at
+                )
+        end as bucket_open_at,
+        case
+            when coarser.timeframe = '1d' then sessions.close_at
+            else least(bucket_open_at + to_seconds(coarser.seconds), sessions.close_at)
+        end as bucket_end_at,
+        case
+            when coarser.timeframe = '1d' then cast(constituents.session_date as timestamp)
+            else bucket_open_at
+        end as bucket_start_at
+    from constituents
+    inner join timeframes as finer on constituents.timeframe = finer.timeframe
+    inner join timeframes as coarser on finer.seconds < coarser.seconds
+    inner join asset_classes on constituents.asset_class = asset_classes.asset_class
+    inner join sessions
+        on
+            asset_classes.calendar = sessions.calendar
+            and constituents.session_date = sessions.session_date
+    where
+        constituents.bar_start_at >= sessions.open_at
+        and constituents.bar_start_at < sessions.close_at
+),
+
+-- Sums are exact: a floating-point sum would depend on the order of its rows.
+aggregated as (
+    select
+        provider,
+        instrument_id,
+        asset_class,
+        target_timeframe as timeframe,
+        timeframe as source_timeframe,
+        bucket_start_at as bar_start_at,
+        bucket_open_at,
+        bucket_end_at as bar_end_at,
+        session_date,
+        arg_min(open, bar_start_at) as open,
+        max(high) as high,
+        min(low) as low,
+        arg_max(close, bar_start_at) as close,
+        case when count(volume) = count(*) then sum(cast(volume as decimal(38, 10))) end
+            as volume,
+        case
+            when count(vwap) = count(*) and count(volume) = count(*)
+                then
+                    cast(sum(cast(vwap * volume as decimal(38, 10))) as double)
+                    / cast(sum(cast(volume as decimal(38, 10))) as double)
+        end as vwap,
+        case when count(trade_count) = count(*) then sum(trade_count) end as trade_count,
+        max(available_at) as constituents_available_at,
+        count(*) as constituent_count
+    from bucketed
+    group by all
+    having bool_and(is_final)
+),
+
+complete as (
+    select aggregated.*
+    from aggregated
+    semi join covered_ranges
+        on
+            aggregated.provider = covered_ranges.provider
+            and aggregated.instrument_id = covered_ranges.instrument_id
+            and aggregated.source_timeframe = covered_ranges.timeframe
+            and aggregated.bucket_open_at >= covered_ranges.start_at
+            and aggregated.bar_end_at <= covered_ranges.end_at
+),
+
+-- Derived from the coarsest of the finer timeframes the vendor itself gives.
+final as (
+    select
+        complete.provider,
+        complete.instrument_id,
+        complete.asset_class,
+        complete.timeframe,
+        complete.source_timeframe,
+        complete.bar_start_at,
+        complete.bar_end_at,
+        complete.session_date,
+        complete.open,
+        complete.high,
+        complete.low,
+        complete.close,
+        cast(complete.volume as double) as volume,
+        complete.vwap,
+        cast(complete.trade_count as bigint) as trade_count,
+        greatest(
+            complete.bar_end_at + to_seconds(precedence.availability_lag_seconds),
+            complete.constituents_available_at
+        ) as available_at,
+        complete.constituent_count
+    from complete
+    inner join precedence on complete.provider = precedence.provider
+    inner join timeframes on complete.source_timeframe = timeframes.timeframe
+    qualify row_number() over (
+        partition by
+            complete.provider, complete.instrument_id, complete.timeframe, complete.bar_start_at
+        order by timeframes.seconds desc
+    ) = 1
+)
+
+select * from final

@@ -1,0 +1,25 @@
+with listings as (
+    select * from {{ ref('stg_sample__instruments') }}
+    union all by name
+    select * from {{ ref('stg_simulator__instruments') }}
+    union all by name
+    select * from {{ ref('stg_coinbase__products') }}
+),
+
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
+final as (
+    select
+        listings.*,
+        {{ reasons([
+            ('missing_value', 'listing_id is null or symbol is null or provider_symbol is null'),
+            ('unknown_asset_class', 'asset_classes.asset_class is null'),
+            ('unreadable_time', 'effective_text is not null and effective_at is null'),
+        ]) }} as reasons
+    from listings
+    left join asset_classes on listings.asset_class = asset_classes.asset_class
+)
+
+select * from final

@@ -1,0 +1,64 @@
+with reviewed as (
+    select
+        provider,
+        provider_symbol,
+        asset_class,
+        instrument_id,
+        cast(valid_from as timestamp) as valid_from,
+        cast(valid_to as timestamp) as valid_to
+    from {{ ref('symbol_map') }}
+),
+
+versions as (
+    select * from {{ ref('int_instruments__versions') }}
+),
+
+-- A vendor without dates has always used the symbol it uses when we first see it.
+listed as (
+    select
+        provider,
+        provider_symbol,
+        asset_class,
+        instrument_id,
+        case
+            when is_dated or valid_from > min(valid_from) over (partition by provider, listing_id)
+                then valid_from
+            else timestamp '1970-01-01'
+        end as valid_from,
+        valid_to
+    from versions
+),
+
+unreviewed as (
+    select listed.*
+    from listed
+    anti join reviewed
+        on
+            listed.provider = reviewed.provider
+            and listed.provider_symbol = reviewed.provider_symbol
+            and listed.asset_class = reviewed.asset_class
+),
+
+-- A symbol means one instrument at a time: its next use ends the one before.
+exclusive as (
+    select
+        * replace (
+            least(
+                valid_to,
+                lead(valid_from, 1, timestamp '9999-12-31') over (
+                    partition by provider, provider_symbol, asset_class
+                    order by valid_from, instrument_id
+                )
+            ) as valid_to
+        )
+    from unreviewed
+),
+
+final as (
+    select * from reviewed
+    union all
+    select * from exclusive
+    where valid_from < valid_to
+)
+
+select * from final
