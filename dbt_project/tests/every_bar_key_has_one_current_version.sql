@@ -1,0 +1,8 @@
+-- A failing row is a bar without exactly one winner among its versions.
+select
+    instrument_id,
+    timeframe,
+    bar_start_at
+from {{ ref('bar_versions') }}
+group by all
+having count(*) filter (where is_current) <> 1

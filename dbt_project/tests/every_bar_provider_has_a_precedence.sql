@@ -1,0 +1,18 @@
+-- A failing row is a provider that has landed bars but is not in the precedence seed: without a place
+-- in the order, its bars could neither win nor lose. Add it to seeds/bar_precedence.csv.
+with batches as (
+    select * from {{ ref('build_batches') }}
+),
+
+precedence as (
+    select * from {{ ref('bar_precedence') }}
+),
+
+final as (
+    select distinct batches.provider
+    from batches
+    anti join precedence on batches.provider = precedence.provider
+    where batches.dataset = 'bars'
+)
+
+select * from final

@@ -1,0 +1,20 @@
+-- A failing row is a bar that was accepted but that silver.bars does not have, under any winner.
+with versions as (
+    select * from {{ ref('bar_versions') }}
+    where is_current
+),
+
+bars as (
+    select * from {{ ref('bars') }}
+)
+
+select
+    versions.instrument_id,
+    versions.timeframe,
+    versions.bar_start_at
+from versions
+anti join bars
+    on
+        versions.instrument_id = bars.instrument_id
+        and versions.timeframe = bars.timeframe
+        and versions.bar_start_at = bars.bar_start_at
