@@ -1,7 +1,7 @@
 """What a vendor must tell us: its datasets, how a range becomes requests, and what an answer means.
 
 A new vendor is one file in `ingest/providers/` with one class that satisfies `Provider`, one line
-in the registry there, and one staging model per dataset in dbt. Nothing vendor-specific belongs here.
+in the registry there, and one staging model per dataset in dbt. Nothing of one vendor belongs here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -29,9 +29,7 @@ def decode_json(body: str | bytes) -> Any:  # noqa: ANN401 - JSON is whatever th
     Raises:
         json.JSONDecodeError: `body` is not JSON.
     """
-    return json.loads(
-        body, parse_float=JsonNumber, parse_int=JsonNumber, parse_constant=JsonNumber
-    )
+    return json.loads(body, parse_float=JsonNumber, parse_int=JsonNumber, parse_constant=JsonNumber)
 
 
 def to_table(records: Sequence[Record] | pa.Table, dataset: Dataset) -> pa.Table:
@@ -69,7 +67,7 @@ def _table_of_columns(table: pa.Table, dataset: Dataset) -> pa.Table:
     declared = {f.path for f in dataset.fields}
     others = [name for name in table.column_names if name not in declared]
     extra = (
-        pa.array([_json(row) for row in table.select(others).to_pylist()], pa.string())
+        pa.array([encode_json(row) for row in table.select(others).to_pylist()], pa.string())
         if others
         else pa.nulls(rows, pa.string())
     )
@@ -89,33 +87,55 @@ def _lookup(record: Record, declared: Field) -> Any:  # noqa: ANN401
 
 
 def _undeclared(record: Record, dataset: Dataset) -> str | None:
-    declared = {f.path.split(".")[0] for f in dataset.fields}
+    rest = _without(record, [f.path.split(".") for f in dataset.fields])
+    return _storable(encode_json(rest)) if rest else None
+
+
+def _without(value: Any, paths: Sequence[Sequence[str]]) -> dict[str, Any]:  # noqa: ANN401
+    """Return what an object or array holds beside `paths`, by key or position."""
     items: Iterator[tuple[str, Any]]
-    if isinstance(record, dict):
-        items = iter(record.items())
+    if isinstance(value, dict):
+        items = iter(value.items())
     else:
-        items = ((str(i), v) for i, v in enumerate(record))
-    rest = {key: value for key, value in items if key not in declared}
-    return _json(rest) if rest else None
+        items = ((str(i), v) for i, v in enumerate(value))
+    rest = {}
+    for key, inner in items:
+        below = [path[1:] for path in paths if path[0] == key]
+        if below and isinstance(inner, dict | list | tuple) and [] not in below:
+            if beside := _without(inner, below):
+                rest[key] = beside
+        elif not below or ([] not in below and inner is not None):
+            rest[key] = inner
+    return rest
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401
     if value is None:
         return None
     if isinstance(value, str):
-        return str(value)
+        return _storable(str(value))
     if isinstance(value, bool | dict | list | tuple):
-        return _json(value)
+        return _storable(encode_json(value))
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _json(value: Any) -> str:  # noqa: ANN401
+def _storable(text: str) -> str:
+    r"""Return `text` with half surrogate pairs, which UTF-8 cannot hold, as their escapes.
+
+    JSON allows `"\ud83d"` alone, and one such record must not cost the batch.
+    """
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+def encode_json(value: Any) -> str:  # noqa: ANN401
     """Return JSON in which number literals keep the text they came with."""
     if isinstance(value, JsonNumber):
         return str(value)
     if isinstance(value, dict):
-        items = (f"{json.dumps(str(k), ensure_ascii=False)}:{_json(v)}" for k, v in value.items())
+        items = (
+            f"{json.dumps(str(k), ensure_ascii=False)}:{encode_json(v)}" for k, v in value.items()
+        )
         return "{" + ",".join(items) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(_json(v) for v in value) + "]"
+        return "[" + ",".join(encode_json(v) for v in value) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)

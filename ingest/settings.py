@@ -20,51 +20,62 @@ class DataDir:
 
     @property
     def lake(self) -> Path:
+        """Return the folder of batches and dead letters."""
         return self.root / "lake"
 
     @property
     def raw(self) -> Path:
+        """Return the folder of batches."""
         return self.lake / "raw"
 
     @property
     def dead_letter(self) -> Path:
+        """Return the folder of what could not be read."""
         return self.lake / "dead_letter"
 
     @property
     def inbox(self) -> Path:
+        """Return the folder people drop files into."""
         return self.root / "inbox"
 
     @property
     def build(self) -> Path:
+        """Return the folder of the build at work."""
         return self.root / "build"
 
     @property
     def candidate(self) -> Path:
+        """Return the private file a build works on."""
         return self.build / "candidate.duckdb"
 
     @property
     def as_of(self) -> Path:
+        """Return the folder of databases rebuilt as of a time."""
         return self.root / "as_of"
 
     @property
     def published(self) -> Path:
+        """Return the folder of published versions."""
         return self.root / "published"
 
     @property
     def market(self) -> Path:
-        """Return the file readers open: a hard link to the current published version."""
+        """Return the file readers open: a link to the current published version."""
         return self.root / "market.duckdb"
 
     @property
     def runs(self) -> Path:
+        """Return the folder of build records."""
         return self.root / "runs"
 
     @property
     def quality(self) -> Path:
+        """Return the folder of quality reports."""
         return self.root / "quality"
 
     @property
     def dagster_home(self) -> Path:
+        """Return the folder of Dagster's own storage."""
         return self.root / "dagster"
 
 
@@ -85,6 +96,7 @@ class Settings(BaseSettings):
 
     @property
     def data(self) -> DataDir:
+        """Return the folders of this warehouse."""
         return DataDir(self.data_dir)
 
     @property

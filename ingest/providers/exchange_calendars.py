@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from ingest.clock import Clock, iso, utc_now
+from ingest.lake import Entry
 from ingest.provider import Answer, Dataset, Request, TerminalError, fields
 
 FIRST_DATE = "1990-01-01"
 CALENDARS = ("XNYS",)
+LIBRARY_VERSION = version("exchange_calendars")
 
 
 class ExchangeCalendars:
@@ -39,7 +41,13 @@ class ExchangeCalendars:
 
     def default_request(self, dataset: str) -> Iterable[Request]:
         """Ask for every calendar in use."""
-        return [Request(dataset, calendar) for calendar in CALENDARS]
+        params = {"end": self._last_date(), "library_version": LIBRARY_VERSION}
+        return [Request(dataset, calendar, params=params) for calendar in CALENDARS]
+
+    def is_current(self, landed: Iterable[Entry]) -> bool:
+        """Return whether `landed` answers what would be asked now."""
+        wanted = {(r.symbol, tuple(r.params.items())) for r in self.default_request("sessions")}
+        return wanted <= {(entry.symbol, tuple(entry.params.items())) for entry in landed}
 
     def split(self, request: Request) -> Iterable[Request]:
         """Keep requests whole."""
@@ -56,7 +64,9 @@ class ExchangeCalendars:
         now = self._clock()
         try:
             calendar = library.get_calendar(
-                request.symbol or "", start=FIRST_DATE, end=f"{now.year + 1}-12-31"
+                request.symbol or "",
+                start=FIRST_DATE,
+                end=request.params.get("end", self._last_date()),
             )
         except library.errors.InvalidCalendarName as error:
             raise TerminalError(f"exchange_calendars has no calendar {request.symbol!r}") from error
@@ -68,7 +78,7 @@ class ExchangeCalendars:
                 "open_at": iso(row.open.to_pydatetime()),
                 "close_at": iso(row.close.to_pydatetime()),
                 "is_early_close": session in early,
-                "library_version": version("exchange_calendars"),
+                "library_version": LIBRARY_VERSION,
             }
             for session, row in calendar.schedule.iterrows()
         ]
@@ -76,3 +86,6 @@ class ExchangeCalendars:
 
     async def close(self) -> None:
         """Do nothing: no connection is held."""
+
+    def _last_date(self) -> str:
+        return f"{self._clock().year + 1}-12-31"

@@ -1,0 +1,920 @@
+"""The lake core: verbatim records, whole batches, what the ledger says is covered, crashes."""
+
+import asyncio
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ingest.backfill
+from ingest.backfill import LandingReport, backfill
+from ingest.clock import iso, parse_iso
+from ingest.fault_points import KILL_AT
+from ingest.lake import (
+    LEDGER_KEY,
+    Batch,
+    Interval,
+    Lake,
+    lake_schema,
+    merged,
+    missing,
+    new_batch_id,
+)
+from ingest.locks import LockedError, exclusive
+from ingest.provider import (
+    Answer,
+    Dataset,
+    Field,
+    MalformedError,
+    Provider,
+    ProviderError,
+    Record,
+    Reject,
+    Request,
+    RetryableError,
+    TerminalError,
+    fields,
+)
+from ingest.providers import exchange_calendars, sample, simulator
+from ingest.providers.exchange_calendars import ExchangeCalendars
+from ingest.providers.sample import Sample
+from ingest.providers.simulator import Simulator
+from ingest.records import content_hash, decode_json, to_table
+from ingest.settings import PROJECT_ROOT, DataDir
+
+T0 = datetime(2024, 3, 1, tzinfo=UTC)
+LATER = datetime(2024, 6, 1, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+BARS = Dataset("bars", fields("start", "close"), timeframes=("1m",))
+LIST = Dataset("list", fields("id", "name"), kind="extract")
+SECRET = 'k"3y\\with/everything'  # noqa: S105 - made up
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Now:
+    """A clock that stands still until it is set."""
+
+    at: datetime = LATER
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Vendor:
+    """A vendor with one row per minute, that fails when told to and remembers what it was asked."""
+
+    clock: Callable[[], datetime]
+    dataset: Dataset = BARS
+    failing: dict[datetime, Exception] = field(default_factory=dict)
+    partial: bool = False
+    asked: list[Request] = field(default_factory=list)
+    step: timedelta = HOUR
+    in_flight: int = 0
+    most_in_flight: int = 0
+    closed: int = 0
+
+    @property
+    def name(self) -> str:
+        return "vendor"
+
+    @property
+    def datasets(self) -> Mapping[str, Dataset]:
+        return {self.dataset.name: self.dataset}
+
+    def default_request(self, dataset: str) -> Iterable[Request]:
+        return [Request(dataset, "A", "1m", T0, T0 + HOUR)]
+
+    def split(self, request: Request) -> Iterable[Request]:
+        start, end = request.start, request.end
+        while start and end and start < end:
+            stop = min(start + self.step, end)
+            yield replace(request, start=start, end=stop)
+            start = stop
+
+    async def fetch(self, request: Request) -> Answer:
+        assert request.start
+        assert request.end
+        self.asked.append(request)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(0)
+        self.in_flight -= 1
+        if error := self.failing.get(request.start):
+            await asyncio.sleep(0.01)
+            raise error
+        minutes = range((request.end - request.start) // MINUTE)
+        records = [{"start": iso(request.start + n * MINUTE), "close": "1.50"} for n in minutes]
+        return Answer(request, self.clock(), records, is_complete=not self.partial)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def now() -> Now:
+    return Now()
+
+
+@pytest.fixture
+def lake(tmp_path: Path, now: Now) -> Lake:
+    return Lake(DataDir(tmp_path / "data"), now, (SECRET,))
+
+
+@pytest.fixture
+def vendor(now: Now) -> Vendor:
+    return Vendor(now)
+
+
+def asking(start: datetime = T0, end: datetime = T0 + HOUR, symbol: str = "A") -> Request:
+    return Request("bars", symbol, "1m", start, end)
+
+
+def answer(
+    records: Sequence[Record] | pa.Table = (),
+    request: Request | None = None,
+    *,
+    at: datetime = LATER,
+    rejects: tuple[Reject, ...] = (),
+    is_complete: bool = True,
+) -> Answer:
+    return Answer(request or asking(), at, records, rejects, is_complete)
+
+
+def files(lake: Lake) -> list[Path]:
+    return sorted(lake.data.raw.rglob("*.parquet"))
+
+
+def landed(lake: Lake, provider: str = "*", dataset: str = "*") -> list[Row]:
+    """Return the rows in the lake, in the order they were landed."""
+    rows: list[Row] = []
+    for batch in lake.batches(provider, dataset):
+        (path,) = lake.data.raw.rglob(f"{batch.batch_id}.parquet")
+        rows += pq.ParquetFile(path).read().to_pylist()
+    return rows
+
+
+def text(record: Record, *declared: Field) -> Row:
+    """Return the columns that one record becomes."""
+    (row,) = to_table([record], Dataset("any", declared)).to_pylist()
+    return dict(row)
+
+
+# -- records: verbatim ----------------------------------------------------------------------------
+
+
+def test_numbers_keep_their_text() -> None:
+    literals = ["1.10", "100", "-0.0", "1e5", "1E-7", "0.1000000000000000055511151231257827"]
+    literals += ["123456789012345678901234567890"]
+    for literal in literals:
+        record = decode_json(f'{{"price": {literal}, "more": {{"deep": [{literal}]}}}}')
+        row = text(record, Field("price", "price"), Field("more", "more"))
+        assert row == {"price": literal, "more": f'{{"deep":[{literal}]}}', "_extra": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("true", "true"),
+        ("false", "false"),
+        ("null", None),
+        ('""', ""),
+        ('" n/a "', " n/a "),
+        ('"Zürich \\u20ac"', "Zürich €"),
+        ("NaN", "NaN"),
+        ("[1, 2.0]", "[1,2.0]"),
+        ('{"a": {"b": null, "c": true}}', '{"a":{"b":null,"c":true}}'),
+        ('{"name": "Zürich \\"x\\""}', '{"name":"Zürich \\"x\\""}'),
+    ],
+)
+def test_values_become_text_uninterpreted(value: str, expected: str | None) -> None:
+    record = decode_json(f'{{"value": {value}}}')
+    assert text(record, Field("value", "value")) == {"value": expected, "_extra": None}
+
+
+def test_python_values_become_text() -> None:
+    record = {"float": 0.1, "int": 3, "flag": True, "time": T0}
+    assert text(record, *fields("float", "int", "flag"))["_extra"] == f'{{"time":"{T0}"}}'
+    assert text(record, *fields("float", "int", "flag"), Field("time", "time")) == {
+        "float": "0.1",
+        "int": "3",
+        "flag": "true",
+        "time": str(T0),
+        "_extra": None,
+    }
+
+
+def test_absent_fields_are_null_and_undeclared_ones_kept() -> None:
+    record = decode_json('{"a": "1", "T": 1.10, "nested": {"x": [1]}, "none": null}')
+    assert text(record, *fields("a", "b")) == {
+        "a": "1",
+        "b": None,
+        "_extra": '{"T":1.10,"nested":{"x":[1]},"none":null}',
+    }
+
+
+def test_nested_paths_leave_their_undeclared_siblings_in_extra() -> None:
+    record = decode_json('{"quote": {"bid": 1.0, "ask": 2.0, "at": {"s": 1, "ns": 2}}, "id": 7}')
+    declared = (Field("bid", "quote.bid"), Field("seconds", "quote.at.s"))
+    assert text(record, *declared) == {
+        "bid": "1.0",
+        "seconds": "1",
+        "_extra": '{"quote":{"ask":2.0,"at":{"ns":2}},"id":7}',
+    }
+    assert text({"quote": {"bid": 1}}, Field("bid", "quote.bid"))["_extra"] is None
+    assert text({"quote": None}, Field("bid", "quote.bid")) == {"bid": None, "_extra": None}
+    assert text({"quote": "closed"}, Field("bid", "quote.bid")) == {
+        "bid": None,
+        "_extra": '{"quote":"closed"}',
+    }
+
+
+def test_array_rows_are_addressed_by_position() -> None:
+    record = decode_json('[1704067200, 1.10, [2, "x"], "more"]')
+    declared = (Field("time", "0"), Field("price", "1"), Field("size", "2.0"), Field("gone", "9"))
+    assert text(record, *declared) == {
+        "time": "1704067200",
+        "price": "1.10",
+        "size": "2",
+        "gone": None,
+        "_extra": '{"2":{"1":"x"},"3":"more"}',
+    }
+
+
+def test_arrow_tables_are_taken_by_column() -> None:
+    table = pa.table({"Price": ["1.10", None], "n": [1, 2], "extra": ["x", None]})
+    dataset = Dataset("any", fields("n", "gone", price="Price"))
+    assert to_table(table, dataset).to_pylist() == [
+        {"n": "1", "gone": None, "price": "1.10", "_extra": '{"extra":"x"}'},
+        {"n": "2", "gone": None, "price": None, "_extra": '{"extra":null}'},
+    ]
+    assert to_table(table.select(["n"]), Dataset("any", fields("n")))["_extra"].null_count == 2
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_batch(lake: Lake) -> None:
+    record = decode_json('{"start": "\\ud83d", "other": "\\ud83d", "close": "\\ud83d\\ude00"}')
+    lake.land("vendor", BARS, [answer([record], rejects=(Reject("bad", "\ud83d"),))])
+    (row,) = landed(lake)
+    assert (row["start"], row["close"]) == ("\\ud83d", "😀")
+    assert json.loads(row["_extra"]) == {"other": "\ud83d"}
+
+
+def test_columns_must_be_unique_ignoring_case() -> None:
+    with pytest.raises(ValueError, match="not unique ignoring case"):
+        Dataset("trades", fields("t", "T"))
+    assert Dataset("trades", fields("t", trade_type="T")).name == "trades"
+
+
+def test_content_hash_sees_values_and_order_but_not_chunks() -> None:
+    rows = [{"start": str(n), "close": None if n % 3 else "x"} for n in range(50)]
+    whole = to_table(rows, BARS)
+    pieces = pa.concat_tables([to_table(rows[:7], BARS), to_table(rows[7:], BARS)])
+    assert content_hash(whole) == content_hash(pieces)
+    others = [rows[::-1], rows[:-1], [{**rows[0], "close": ""}, *rows[1:]]]
+    hashes = {content_hash(to_table(other, BARS)) for other in [rows, *others]}
+    assert len(hashes) == 4
+
+
+# -- batches ---------------------------------------------------------------------------------------
+
+
+def test_rows_carry_their_lineage(lake: Lake) -> None:
+    at = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
+    records = [{"start": "1", "close": "2"}, {"start": "3", "close": "4"}]
+    answers = [
+        answer(records, at=at),
+        answer([{"start": "5"}], asking(symbol="B"), at=at - MINUTE),
+    ]
+    batch = lake.land("vendor", BARS, answers)
+    (path,) = files(lake)
+    folder = lake.data.raw / "vendor" / "bars" / "ingest_date=2024-02-29"
+    assert path == folder / f"{batch.batch_id}.parquet"
+    assert pq.read_schema(path).equals(lake_schema(BARS))
+    common = {"_provider": "vendor", "_dataset": "bars", "_timeframe": "1m", "_extra": None}
+    assert landed(lake) == [
+        {
+            **common,
+            "start": start,
+            "close": close,
+            "_symbol": symbol,
+            "_fetched_at": fetched_at,
+            "_batch_id": batch.batch_id,
+            "_row": row,
+        }
+        for row, (start, close, symbol, fetched_at) in enumerate(
+            [("1", "2", "A", at), ("3", "4", "A", at), ("5", None, "B", at - MINUTE)]
+        )
+    ]
+
+
+def test_ledger_is_in_the_file_and_read_back_as_written(lake: Lake) -> None:
+    request = replace(asking(), params={"feed": "x"})
+    rejects = (Reject("not an object", "17"),)
+    batch = lake.land("vendor", BARS, [answer([{"start": "1"}], request, rejects=rejects)])
+    (path,) = files(lake)
+    in_file = pq.read_metadata(path).metadata[LEDGER_KEY.encode()]
+    assert Batch.from_json(in_file) == batch
+    assert Batch.from_json(batch.to_json()) == batch
+    assert lake.batches() == [batch]
+    assert (batch.rows, batch.dead_letters, batch.loader_version) == (1, 1, version("tapehouse"))
+    assert batch.fields == {"start": "start", "close": "close"}
+    (entry,) = batch.entries
+    assert (entry.symbol, entry.timeframe, entry.params) == ("A", "1m", {"feed": "x"})
+    assert (entry.start, entry.end) == (iso(T0), iso(T0 + HOUR))
+    assert (entry.status, entry.records, entry.dead_letters) == ("complete", 1, 1)
+    assert (entry.fetched_at, entry.confirms) == (iso(LATER), None)
+
+
+def test_batches_are_found_by_provider_and_dataset_oldest_first(lake: Lake) -> None:
+    third = lake.land("b", BARS, [answer(at=LATER + MINUTE)])
+    second = lake.land("a", LIST, [answer(request=Request("list"))])
+    first = lake.land("a", BARS, [answer(at=LATER - MINUTE)])
+    assert lake.batches() == [first, second, third]
+    assert lake.batches("a") == [first, second]
+    assert lake.batches(dataset="bars") == [first, third]
+    assert lake.batches("c") == []
+
+
+def test_batch_without_rows_records_that_nothing_was_there(lake: Lake) -> None:
+    batch = lake.land("vendor", BARS, [answer()])
+    (path,) = files(lake)
+    assert batch.rows == 0
+    assert pq.ParquetFile(path).read().num_rows == 0
+    assert pq.read_schema(path).equals(lake_schema(BARS))
+    assert lake.ledger("vendor", "bars").coverage("A", "1m") == [Interval(T0, T0 + HOUR)]
+
+
+def test_streamed_batch_numbers_rows_across_writes(lake: Lake) -> None:
+    with lake.open_batch("inbox", BARS, batch_id="given") as batch:
+        for symbols in (["A", "B"], [], ["C"]):
+            rows = to_table([{"start": symbol} for symbol in symbols], BARS)
+            batch.write(rows, symbol=pa.array(symbols, pa.string()))
+    found = [(row["start"], row["_symbol"], row["_timeframe"], row["_row"]) for row in landed(lake)]
+    assert found == [("A", "A", None, 0), ("B", "B", None, 1), ("C", "C", None, 2)]
+    assert [path.stem for path in files(lake)] == ["given"]
+
+
+def test_error_while_writing_leaves_nothing(lake: Lake) -> None:
+    def broken_load() -> None:
+        with lake.open_batch("inbox", BARS) as batch:
+            batch.write(to_table([{"start": "1"}], BARS))
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        broken_load()
+    assert not list(lake.data.lake.rglob("*.parquet"))
+    lake.land("inbox", BARS, [answer()])
+
+
+def test_batch_ids_sort_by_time_and_never_repeat() -> None:
+    ids = [new_batch_id(T0 + n * timedelta(microseconds=1)) for n in range(20)]
+    assert ids == sorted(ids)
+    assert len({new_batch_id(T0) for _ in range(100)}) == 100
+
+
+# -- confirmations ---------------------------------------------------------------------------------
+
+
+def land(lake: Lake, closes: str, at: datetime, **asked: Any) -> Batch:  # noqa: ANN401
+    """Land one answer with a row per letter of `closes`."""
+    return lake.land("vendor", BARS, [answer([{"close": c} for c in closes], at=at, **asked)])
+
+
+def test_identical_answer_is_confirmed_through_a_chain(lake: Lake) -> None:
+    first = land(lake, "ab", LATER)
+    for number in (1, 2, 3):
+        batch = land(lake, "ab", LATER + number * HOUR)
+        (entry,) = batch.entries
+        assert (batch.rows, entry.records, entry.confirms) == (0, 0, first.batch_id)
+        assert entry.content_hash == first.entries[0].content_hash
+    assert [row["close"] for row in landed(lake)] == ["a", "b"]
+
+
+def test_changed_answers_land_each_time(lake: Lake) -> None:
+    closes = ["a", "b", "a", "a"]
+    batches = [land(lake, close, LATER + n * HOUR) for n, close in enumerate(closes)]
+    assert [batch.rows for batch in batches] == [1, 1, 1, 0]
+    assert batches[3].entries[0].confirms == batches[2].batch_id
+    assert [row["close"] for row in landed(lake)] == ["a", "b", "a"]
+
+
+def test_only_the_same_question_is_confirmed(lake: Lake) -> None:
+    land(lake, "a", LATER)
+    others = [
+        asking(symbol="B"),
+        asking(end=T0 + HOUR + MINUTE),
+        replace(asking(), timeframe="5m"),
+        replace(asking(), params={"feed": "x"}),
+    ]
+    for number, request in enumerate(others, 1):
+        assert land(lake, "a", LATER + number * HOUR, request=request).rows == 1
+    assert land(lake, "a", LATER + 9 * HOUR).rows == 0
+
+
+def test_empty_answers_have_no_rows_to_confirm(lake: Lake) -> None:
+    batches = [land(lake, closes, LATER + n * HOUR) for n, closes in enumerate(["", "", "a", ""])]
+    assert [batch.entries[0].confirms for batch in batches] == [None] * 4
+    assert land(lake, "a", LATER + 9 * HOUR).rows == 1
+
+
+def test_same_question_twice_in_a_batch_is_confirmed_by_it(lake: Lake) -> None:
+    answers = [answer([{"close": "a"}], at=LATER + n * MINUTE) for n in range(2)]
+    batch = lake.land("vendor", BARS, answers)
+    assert batch.rows == 1
+    assert [entry.confirms for entry in batch.entries] == [None, batch.batch_id]
+
+
+# -- coverage --------------------------------------------------------------------------------------
+
+SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
+
+
+def minute(number: int) -> datetime:
+    return T0 + number * MINUTE
+
+
+def minutes_in(intervals: Iterable[Interval]) -> set[int]:
+    return {
+        n
+        for interval in intervals
+        for n in range((interval.start - T0) // MINUTE, (interval.end - T0) // MINUTE)
+    }
+
+
+@given(spans=SPANS, wanted=st.tuples(st.integers(0, 60), st.integers(1, 40)))
+def test_merged_and_missing_are_union_and_difference(
+    spans: list[tuple[int, int]], wanted: tuple[int, int]
+) -> None:
+    intervals = [Interval(minute(start), minute(start + length)) for start, length in spans]
+    covered = merged(intervals)
+    assert minutes_in(covered) == minutes_in(intervals)
+    assert all(a.end < b.start for a, b in pairwise(covered))
+    whole = Interval(minute(wanted[0]), minute(sum(wanted)))
+    gaps = missing(whole, covered)
+    assert minutes_in(gaps) == minutes_in([whole]) - minutes_in(covered)
+    assert merged(gaps) == gaps
+    assert all(gap.start < gap.end for gap in gaps)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    asked=st.lists(
+        st.tuples(st.integers(0, 60), st.integers(1, 20), st.integers(0, 90), st.booleans()),
+        min_size=1,
+        max_size=6,
+    ),
+    lag=st.integers(0, 10),
+)
+def test_coverage_is_what_was_answered_whole_and_is_final(
+    asked: list[tuple[int, int, int, bool]], lag: int
+) -> None:
+    dataset = replace(BARS, finality_lag=lag * MINUTE)
+    answers = [
+        answer(request=asking(minute(a), minute(a + length)), at=minute(at), is_complete=whole)
+        for a, length, at, whole in asked
+    ]
+    expected = {
+        n
+        for start, length, at, whole in asked
+        for n in range(start, start + length)
+        if whole and n + lag < at
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(DataDir(Path(folder)), Now())
+        lake.land("vendor", dataset, answers)
+        covered = lake.ledger("vendor", "bars").coverage("A", "1m")
+        assert minutes_in(covered) == expected
+        watermark = lake.ledger("vendor", "bars").watermark("A", "1m")
+        assert watermark == (minute(max(expected) + 1) if expected else None)
+
+
+def test_coverage_is_kept_by_symbol_and_timeframe(lake: Lake) -> None:
+    lake.land("vendor", BARS, [answer(), answer(request=Request("bars", "A", "1m"))])
+    assert lake.ledger("vendor", "bars").coverage("A", "1m") == [Interval(T0, T0 + HOUR)]
+    for symbol, timeframe in (("B", "1m"), ("A", "5m"), (None, None)):
+        assert lake.ledger("vendor", "bars").coverage(symbol, timeframe) == []
+        assert lake.ledger("vendor", "bars").watermark(symbol, timeframe) is None
+
+
+def test_confirmation_extends_coverage(lake: Lake) -> None:
+    """An unchanged answer fetched later covers more, although it brings no rows."""
+    for at in (T0 + HOUR / 2, T0 + 2 * HOUR):
+        land(lake, "a", at)
+        assert lake.ledger("vendor", "bars").watermark("A", "1m") == min(at, T0 + HOUR)
+
+
+# -- backfill --------------------------------------------------------------------------------------
+
+
+def run(vendor: Provider, lake: Lake, *requests: Request, force: bool = False) -> LandingReport:
+    return backfill(vendor, requests, lake, force=force, clock=lake.clock)
+
+
+def spans(requests: Iterable[Request]) -> list[Interval]:
+    return sorted(Interval(r.start, r.end) for r in requests if r.start and r.end)
+
+
+def test_only_what_is_missing_is_asked(vendor: Vendor, lake: Lake) -> None:
+    run(vendor, lake, asking(T0 + HOUR, T0 + 2 * HOUR))
+    vendor.asked.clear()
+    report = run(vendor, lake, asking(T0, T0 + 4 * HOUR))
+    expected = [Interval(T0 + n * HOUR, T0 + (n + 1) * HOUR) for n in (0, 2, 3)]
+    assert spans(vendor.asked) == expected
+    assert (report.asked, report.rows, report.is_complete) == (3, 180, True)
+    assert run(vendor, lake, asking(T0, T0 + 4 * HOUR)).asked == 0
+    starts = Counter(row["start"] for row in landed(lake))
+    assert starts == Counter(iso(minute(n)) for n in range(240))
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    ranges=st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6)), min_size=1, max_size=4),
+    failing=st.sets(st.integers(0, 18), max_size=6),
+)
+def test_after_any_failures_each_minute_is_landed_exactly_once(
+    ranges: list[tuple[int, int]], failing: set[int]
+) -> None:
+    now = Now()
+    wanted = [asking(T0 + a * HOUR, T0 + (a + length) * HOUR) for a, length in ranges]
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(DataDir(Path(folder)), now)
+        vendor = Vendor(now, failing={T0 + n * HOUR: RetryableError("later") for n in failing})
+        for request in wanted:
+            run(vendor, lake, request)
+        vendor.failing.clear()
+        for request in wanted:
+            assert run(vendor, lake, request).is_complete
+        hours = {n for a, length in ranges for n in range(a, a + length)}
+        starts = Counter(row["start"] for row in landed(lake))
+        assert starts == Counter(iso(minute(60 * h + m)) for h in hours for m in range(60))
+
+
+def test_force_asks_for_everything_again(vendor: Vendor, lake: Lake) -> None:
+    request = asking(T0, T0 + 2 * HOUR)
+    run(vendor, lake, request)
+    report = run(vendor, lake, request, force=True)
+    assert (report.asked, report.rows, report.confirmed) == (2, 0, 2)
+
+
+def test_partial_answers_are_asked_for_again(vendor: Vendor, lake: Lake) -> None:
+    vendor.partial = True
+    assert run(vendor, lake, asking()).rows == 60
+    assert lake.ledger("vendor", "bars").coverage("A", "1m") == []
+    vendor.partial = False
+    report = run(vendor, lake, asking())
+    assert (report.asked, report.rows, report.confirmed) == (1, 0, 1)
+    assert run(vendor, lake, asking()).asked == 0
+
+
+def test_extracts_are_asked_for_each_time(lake: Lake, now: Now) -> None:
+    market = Simulator(now)
+    reports = [run(market, lake, Request("instruments")) for _ in range(2)]
+    assert [(report.asked, report.confirmed) for report in reports] == [(1, 0), (1, 1)]
+
+
+def test_what_is_not_final_is_asked_for_again(vendor: Vendor, lake: Lake, now: Now) -> None:
+    vendor.dataset = replace(BARS, finality_lag=10 * MINUTE)
+    request = asking(T0, T0 + 2 * HOUR)
+    now.at = T0 + HOUR
+    run(vendor, lake, request)
+    vendor.asked.clear()
+    now.at = T0 + 3 * HOUR
+    run(vendor, lake, request)
+    assert spans(vendor.asked)[0].start == T0 + HOUR - 10 * MINUTE
+
+
+def test_revision_window_is_asked_for_again(vendor: Vendor, lake: Lake, now: Now) -> None:
+    vendor.dataset = replace(BARS, revision_window=2 * HOUR)
+    now.at = T0 + DAY
+    run(vendor, lake, asking(T0, now.at))
+    for pause in (HOUR, 9 * DAY):
+        before, now.at = now.at, now.at + pause
+        vendor.asked.clear()
+        run(vendor, lake, asking(T0, now.at))
+        assert spans(vendor.asked)[0].start == before - 2 * HOUR
+    now.at += 9 * DAY
+    assert run(vendor, lake, asking(T0, T0 + DAY)).asked == 0
+
+
+def test_bar_that_was_open_is_asked_for_again(lake: Lake, now: Now) -> None:
+    """Rows of the first run are the bar so far; later ones must bring the finished bar."""
+    market, symbol = Simulator(now), simulator.SYMBOLS[0]
+    start = simulator.START
+    final = to_table(
+        asyncio.run(market.fetch(Request("bars", symbol, "1m", start, start + HOUR))).records,
+        market.datasets["bars"],
+    ).to_pylist()
+    for minutes in (10.5, 10.75, 31.2, 75):
+        now.at = start + minutes * MINUTE
+        run(market, lake, Request("bars", symbol, "1m", start, start + HOUR))
+    columns = [column.column for column in market.datasets["bars"].fields]
+    newest = {row["start"]: [row[c] for c in columns] for row in landed(lake)}
+    assert newest == {row["start"]: [row[c] for c in columns] for row in final}
+
+
+def test_one_failing_request_costs_no_other(vendor: Vendor, lake: Lake) -> None:
+    vendor.failing = {
+        T0 + HOUR: TerminalError("no such symbol"),
+        T0 + 2 * HOUR: RetryableError("too busy"),
+        T0 + 3 * HOUR: MalformedError("not JSON", f"<html>{SECRET}</html>"),
+    }
+    report = run(vendor, lake, asking(T0, T0 + 5 * HOUR))
+    assert not report.is_complete
+    assert (report.asked, report.rows, vendor.closed) == (5, 120, 1)
+    letter = next(lake.data.dead_letter.rglob("*.json"))
+    errors = {failure.request.start: failure.error for failure in report.failures}
+    assert errors == {
+        T0 + HOUR: "no such symbol",
+        T0 + 2 * HOUR: "too busy",
+        T0 + 3 * HOUR: f"not JSON; the answer is in {letter}",
+    }
+    assert lake.ledger("vendor", "bars").coverage("A", "1m") == [
+        Interval(T0, T0 + HOUR),
+        Interval(T0 + 4 * HOUR, T0 + 5 * HOUR),
+    ]
+
+
+def test_answers_in_hand_are_landed_when_the_run_breaks(
+    vendor: Vendor, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest.backfill, "REQUESTS_PER_BATCH", 2)
+    vendor.failing = {T0 + 3 * HOUR: KeyError("a bug")}
+    with pytest.raises(KeyError, match="a bug"):
+        run(vendor, lake, asking(T0, T0 + 6 * HOUR))
+    assert sorted(batch.rows for batch in lake.batches()) == [60, 120]
+    assert vendor.closed == 1
+
+
+def test_long_runs_land_in_several_batches_with_few_requests_at_once(
+    vendor: Vendor, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest.backfill, "REQUESTS_PER_BATCH", 20)
+    seen: list[tuple[int, int]] = []
+    report = backfill(
+        vendor,
+        [asking(T0, T0 + 50 * HOUR)],
+        lake,
+        clock=lake.clock,
+        progress=lambda done, total, _: seen.append((done, total)),
+    )
+    assert [len(batch.entries) for batch in report.batches] == [20, 20, 10]
+    assert seen == [(done, 50) for done in range(1, 51)]
+    assert 1 < vendor.most_in_flight <= ingest.backfill.CONCURRENT_REQUESTS
+
+
+def test_nothing_to_ask_is_no_error(vendor: Vendor, lake: Lake) -> None:
+    report = run(vendor, lake)
+    assert (report.asked, report.rows, report.is_complete) == (0, 0, True)
+    assert files(lake) == []
+
+
+# -- dead letters ----------------------------------------------------------------------------------
+
+
+def letters(lake: Lake) -> list[dict[str, Any]]:
+    paths = sorted(lake.data.dead_letter.rglob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def test_dead_letters_are_readable_and_without_secrets(lake: Lake) -> None:
+    rejects = (
+        Reject("row 3 is no object", '[1, "Zürich"]'),
+        Reject(f"refused: {SECRET}", f"key={SECRET}&x"),
+    )
+    request = replace(asking(), symbol=f"A{SECRET}")
+    batch = lake.land("vendor", BARS, [answer([{"start": "1"}], request, rejects=rejects)])
+    first, second = letters(lake)
+    assert first == {
+        "time": iso(LATER),
+        "error": "row 3 is no object",
+        "context": {
+            "provider": "vendor",
+            "request": "bars A*** 1m 2024-03-01T00:00..2024-03-01T01:00",
+            "batch_id": batch.batch_id,
+        },
+        "body": '[1, "Zürich"]',
+    }
+    assert (second["error"], second["body"]) == ("refused: ***", "key=***&x")
+    assert batch.dead_letters == 2
+    written = [path.read_text(encoding="utf-8") for path in lake.data.dead_letter.rglob("*.json")]
+    assert any("Zürich" in letter for letter in written)
+    assert not any("with/everything" in letter for letter in written)
+
+
+def test_malformed_answer_is_kept_as_received(vendor: Vendor, lake: Lake) -> None:
+    vendor.failing = {T0: MalformedError("not JSON", "<html>\n\u2028</html>")}
+    run(vendor, lake, asking())
+    (letter,) = letters(lake)
+    assert (letter["error"], letter["body"]) == ("not JSON", "<html>\n\u2028</html>")
+    assert letter["context"]["request"] == str(asking())
+    assert files(lake) == []
+
+
+# -- one loader at a time --------------------------------------------------------------------------
+
+
+def test_second_loader_of_a_dataset_is_told_who_is_loading(lake: Lake) -> None:
+    with lake.open_batch("vendor", BARS):
+        with pytest.raises(LockedError) as refused:
+            lake.land("vendor", BARS, [answer()])
+        lake.land("vendor", LIST, [answer(request=Request("list"))])
+        lake.land("other", BARS, [answer()])
+    for part in ("a loader of vendor bars", f"process {os.getpid()}", "try again when"):
+        assert part in str(refused.value)
+    lake.land("vendor", BARS, [answer()])
+
+
+def test_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    program = (
+        "import sys, time; from pathlib import Path; from ingest.locks import exclusive\n"
+        "with exclusive(Path(sys.argv[1]), 'the other one'):\n"
+        "    sys.stdout.write('held'); sys.stdout.flush(); time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder, ExitStack() as cleanup:
+        cleanup.callback(holder.kill)
+        assert holder.stdout
+        assert holder.stdout.read(4) == b"held"
+        with pytest.raises(LockedError) as refused, exclusive(path, "me"):
+            pass
+        since = str(refused.value).split(" since ")[1].split(";")[0]
+        assert f"locked by the other one (process {holder.pid})" in str(refused.value)
+        assert parse_iso(since).tzinfo
+    with exclusive(path, "me", lambda: T0):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        assert held == {"holder": "me", "pid": os.getpid(), "since": iso(T0)}
+
+
+def test_lock_without_a_readable_holder_still_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with exclusive(path, "me"):
+        path.write_text("", encoding="utf-8")
+        with pytest.raises(LockedError, match="by another process"), exclusive(path, "you"):
+            pass
+
+
+# -- crashes ---------------------------------------------------------------------------------------
+
+LAND_SAMPLE = f"""
+import os, sys
+from pathlib import Path
+from ingest.backfill import backfill
+from ingest.lake import Lake
+from ingest.providers.sample import Sample
+from ingest.settings import DataDir
+
+lake, provider = Lake(DataDir(Path(sys.argv[1]))), Sample()
+backfill(provider, provider.default_request("instruments"), lake)
+os.environ[{KILL_AT!r}] = sys.argv[2]
+backfill(provider, provider.default_request("bars"), lake)
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "is_there"),
+    [
+        ("land:written", False),
+        ("land:synced", False),
+        ("land:renamed", True),
+        ("land:committed", True),
+    ],
+)
+def test_batch_is_whole_or_absent_after_a_kill(lake: Lake, step: str, is_there: bool) -> None:
+    command = [sys.executable, "-c", LAND_SAMPLE, str(lake.data.root), step]
+    killed = subprocess.run(command, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [batch.rows for batch in lake.batches("sample", "bars")] == [12_154] * is_there
+    before = {path: path.read_bytes() for path in files(lake)}
+
+    report = run(Sample(), lake, *Sample().default_request("bars"))
+    assert report.asked == (0 if is_there else len(sample.SYMBOLS))
+    assert report.is_complete
+    assert Counter(map(_sample_row, landed(lake, "sample", "bars"))) == Counter(bundled_rows())
+    assert len(lake.batches("sample", "instruments")) == 1
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list((lake.data.lake / ".tmp").rglob("*.parquet"))
+
+
+def test_what_a_killed_loader_left_behind_is_never_read(lake: Lake) -> None:
+    abandoned = lake.data.lake / ".tmp" / "vendor__bars" / "old.parquet"
+    abandoned.parent.mkdir(parents=True)
+    abandoned.write_bytes(b"half a file")
+    assert lake.batches() == []
+    lake.land("vendor", BARS, [answer()])
+    assert not abandoned.exists()
+
+
+# -- the bundled sample ----------------------------------------------------------------------------
+
+SAMPLE_COLUMNS = ("ticker", "date", "open", "high", "low", "close", "volume", "adj_close")
+
+
+def bundled_rows() -> Iterator[tuple[str | None, ...]]:
+    path = PROJECT_ROOT / "data/sample" / sample.FILES["bars"]
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        next(rows)
+        yield from (tuple(value or None for value in row) for row in rows)
+
+
+def _sample_row(row: Row) -> tuple[str | None, ...]:
+    return tuple(row[column] for column in SAMPLE_COLUMNS)
+
+
+def test_sample_lands_to_the_character(lake: Lake) -> None:
+    report = run(Sample(), lake, *Sample().default_request("bars"))
+    assert report.rows == 12_154
+    rows = landed(lake)
+    for symbol in sample.SYMBOLS:
+        ours = [_sample_row(row) for row in rows if row["_symbol"] == symbol]
+        assert ours == [row for row in bundled_rows() if row[0] == symbol]
+    assert all(row["_extra"] is None for row in rows)
+    assert run(Sample(), lake, *Sample().default_request("bars")).asked == 0
+
+
+def test_sample_has_splits_and_listings(lake: Lake) -> None:
+    for dataset in ("corporate_actions", "instruments"):
+        assert run(Sample(), lake, *Sample().default_request(dataset)).is_complete
+    actions = landed(lake, dataset="corporate_actions")
+    assert [
+        (row["symbol"], row["action_type"], row["ex_date"], row["ratio"]) for row in actions
+    ] == [
+        ("AAPL", "split", "2000-06-21", "2"),
+        ("MSFT", "split", "2003-02-18", "2"),
+        ("AAPL", "split", "2005-02-28", "2"),
+    ]
+    assert {(row["amount"], row["currency"]) for row in actions} == {(None, None)}
+    listed = {row["symbol"] for row in landed(lake, dataset="instruments")}
+    assert listed >= set(sample.SYMBOLS)
+    assert "Apple Computer, Inc." in {row["name"] for row in landed(lake, dataset="instruments")}
+
+
+def test_sample_answers_half_open_ranges() -> None:
+    start, end = datetime(2005, 2, 25, tzinfo=UTC), datetime(2005, 3, 1, tzinfo=UTC)
+    found = asyncio.run(Sample().fetch(Request("bars", "AAPL", "1d", start, end)))
+    assert [row["Date"] for row in found.records.to_pylist()] == ["2005-02-25", "2005-02-28"]  # type: ignore[union-attr]
+
+
+def test_sample_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(TerminalError, match="no symbol 'TSLA'; it has AAPL"):
+        asyncio.run(Sample().fetch(Request("bars", "TSLA", "1d")))
+    with pytest.raises(TerminalError, match=r"wiki_prices\.csv\.gz is missing"):
+        asyncio.run(Sample(folder=tmp_path).fetch(Request("bars")))
+
+
+# -- trading sessions ------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Series.values returning")
+def test_sessions_span_the_declared_range(lake: Lake, now: Now) -> None:
+    calendars = ExchangeCalendars(now)
+    assert run(calendars, lake, *calendars.default_request("sessions")).is_complete
+    sessions = {row["session_date"]: row for row in landed(lake)}
+    assert min(sessions) == "1990-01-02"
+    assert max(sessions) == f"{LATER.year + 1}-12-31"
+    assert len(sessions) == len(landed(lake))
+    assert {row["calendar"] for row in sessions.values()} == set(exchange_calendars.CALENDARS)
+    half_day = sessions["2012-11-23"]
+    assert half_day["open_at"] == "2012-11-23T14:30:00.000000Z"
+    assert half_day["close_at"] == "2012-11-23T18:00:00.000000Z"
+    assert half_day["is_early_close"] == "true"
+    summer = sessions["2012-07-02"]
+    assert (summer["open_at"][11:16], summer["close_at"][11:16]) == ("13:30", "20:00")
+    assert summer["is_early_close"] == "false"
+    assert not sessions.keys() & {"2012-11-22", "2012-10-29", "2012-11-24", "2001-09-11"}
+    assert half_day["library_version"] == version("exchange_calendars")
+
+
+def test_unknown_calendar_is_refused(now: Now) -> None:
+    with pytest.raises(TerminalError, match="no calendar 'NOWHERE'"):
+        asyncio.run(ExchangeCalendars(now).fetch(Request("sessions", "NOWHERE")))
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_provider_errors_are_one_family() -> None:
+    for error in (RetryableError("x"), TerminalError("x"), MalformedError("x", "body")):
+        assert isinstance(error, ProviderError)
