@@ -87,7 +87,11 @@ class Settings(BaseSettings):
     data_dir: Path = PROJECT_ROOT / "data"
     coinbase_url: str = "https://api.exchange.coinbase.com"
     coinbase_symbols: str = ""
+    demo_data: bool = True
     keep_versions: int = 5
+    daily_cron: str = "0 1 * * *"
+    weekday_cron: str = "0 23 * * 1-5"
+    hourly_cron: str = "0 * * * *"
 
     @field_validator("data_dir")
     @classmethod

@@ -1,0 +1,115 @@
+"""Fingerprints of the rules behind each incremental model, to refresh those whose rules changed.
+
+A rule is the SQL of a model and of all it is built from, the macros they call, the seeds they read,
+and the trading calendars in the lake. A changed rule changes rows that were built long ago, which
+reading only new batches would never touch.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import duckdb
+
+from ingest.lake import Lake
+from ingest.settings import DataDir
+
+Manifest = Mapping[str, Any]
+TABLE = "ops.rule_fingerprints"
+
+
+def model_fingerprints(manifest: Manifest, calendars: str) -> dict[str, str]:
+    """Return a fingerprint per incremental model of a dbt manifest, by model name."""
+    return {
+        node["name"]: _digest([calendars, *sorted(_rules(manifest, unique_id))])
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    }
+
+
+def overall_fingerprint(fingerprints: Mapping[str, str]) -> str:
+    """Return one fingerprint of all rules."""
+    return _digest(f"{name}={value}" for name, value in sorted(fingerprints.items()))
+
+
+def calendar_fingerprint(data: DataDir) -> str:
+    """Return a fingerprint of the newest extract of every trading calendar in the lake."""
+    newest = {
+        entry.symbol: entry.content_hash
+        for batch in Lake(data).batches("exchange_calendars", "sessions")
+        for entry in batch.entries
+    }
+    return json.dumps(newest, sort_keys=True)
+
+
+def changed_models(
+    connection: duckdb.DuckDBPyConnection, fingerprints: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the models that the open database built under other rules."""
+    schema, table = TABLE.split(".")
+    known = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = ? and table_name = ?"
+        " and database_name = current_database()",
+        [schema, table],
+    ).fetchall()
+    stored = (
+        dict(connection.execute(f"select model, fingerprint from {TABLE}").fetchall())
+        if known[0][0]
+        else {}
+    )
+    return tuple(sorted(name for name, value in fingerprints.items() if stored.get(name) != value))
+
+
+def store_fingerprints(
+    connection: duckdb.DuckDBPyConnection, fingerprints: Mapping[str, str]
+) -> None:
+    """Write into the open database which rules built it."""
+    connection.execute(f"create or replace table {TABLE} (model varchar, fingerprint varchar)")
+    connection.executemany(f"insert into {TABLE} values (?, ?)", sorted(fingerprints.items()))
+
+
+def _rules(manifest: Manifest, unique_id: str) -> Iterator[str]:
+    """Yield the text identity of every rule a model depends on, itself included."""
+    macros: set[str] = set()
+    pending, seen = [unique_id], {unique_id}
+    while pending:
+        current = pending.pop()
+        node = manifest["nodes"].get(current)
+        if node is None:  # a source: data, not a rule
+            continue
+        yield f"{current} {node['checksum']['checksum']} {_columns(node)}"
+        macros.update(node["depends_on"].get("macros", ()))
+        for parent in node["depends_on"].get("nodes", ()):
+            if parent not in seen:
+                seen.add(parent)
+                pending.append(parent)
+    yield from _macro_texts(manifest, macros)
+
+
+def _macro_texts(manifest: Manifest, names: set[str]) -> Iterator[str]:
+    project = manifest["metadata"]["project_name"]
+    pending, seen = list(names), set(names)
+    while pending:
+        macro = manifest["macros"].get(pending.pop())
+        if macro is None or macro["package_name"] != project:
+            continue
+        yield f"{macro['unique_id']} {_digest([macro['macro_sql']])}"
+        for called in macro["depends_on"]["macros"]:
+            if called not in seen:
+                seen.add(called)
+                pending.append(called)
+
+
+def _columns(node: Mapping[str, Any]) -> str:
+    return json.dumps(
+        sorted((name, column.get("data_type")) for name, column in node["columns"].items())
+    )
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""Content hashes of tables, to tell whether two database files hold the same data.
+
+Independent of row order, column order and storage. Views are not hashed: they follow from tables.
+"""
+
+import duckdb
+
+RUN_RECORDS = ("ops.build_runs", "ops.soda_results")
+"""Tables that tell of earlier builds: they differ between builds of the same data by nature."""
+
+
+def stored_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return (schema, table) of every stored table of the current database, in order."""
+    return connection.execute(
+        "select schema_name, table_name from duckdb_tables()"
+        " where database_name = current_database() and not internal order by all"
+    ).fetchall()
+
+
+def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return the number of rows of every stored table, by its name without the schema."""
+    return {
+        table: connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
+        for schema, table in stored_tables(connection)
+    }
+
+
+def table_hashes(
+    connection: duckdb.DuckDBPyConnection, exclude: tuple[str, ...] = RUN_RECORDS
+) -> dict[str, str]:
+    """Return a hash per stored table, by `schema.table`, without those in `exclude`.
+
+    Row hashes are summed, not xor-ed, so that a row that is there twice does not cancel itself out.
+    """
+    hashes = {}
+    for schema, table in stored_tables(connection):
+        name = f"{schema}.{table}"
+        if name in exclude:
+            continue
+        columns = connection.execute(
+            "select column_name, data_type from duckdb_columns() where database_name ="
+            " current_database() and schema_name = ? and table_name = ? order by column_name",
+            [schema, table],
+        ).fetchall()
+        quoted = ", ".join(f'"{column}"' for column, _ in columns)
+        ((rows, total),) = connection.execute(
+            f"select count(*), coalesce(sum(cast(hash({quoted}) as hugeint)), 0)"
+            f' from "{schema}"."{table}"'
+        ).fetchall()
+        shape = ",".join(f"{column} {kind}" for column, kind in columns)
+        hashes[name] = f"{rows}:{total:x}:{shape}"
+    return hashes
