@@ -28,8 +28,10 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ingest.backfill import Progress
@@ -69,6 +71,8 @@ MAX_GROUPS = 100_000
 MEMORY_LIMIT = "512MB"
 MAX_THREADS = 4
 MAX_SHAPES = 10_000
+BLOCK_BYTES = 8 << 20
+MAX_RECORD_BYTES = 64 << 20
 UNFINISHED_SUFFIXES = ("~", ".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download")
 ADVICE_BY_SUFFIX = {
     ".xlsx": "save the sheet as CSV UTF-8",
@@ -252,7 +256,7 @@ def _land(lake: Lake, dataset: Dataset, file: _File, tell: Callable[[str], None]
         _NotNowError: it changed meanwhile; nothing of it is landed.
     """
     with (
-        _work_folder(lake) as work,
+        _work_folder(lake, dataset) as work,
         _database(work) as connection,
         lake.open_batch(PROVIDER, dataset) as batch,
     ):
@@ -318,9 +322,9 @@ def _is_same(file: _File) -> bool:
 
 
 @contextmanager
-def _work_folder(lake: Lake) -> Iterator[Path]:
+def _work_folder(lake: Lake, dataset: Dataset) -> Iterator[Path]:
     """Give an empty folder for intermediate files; what a crash left there is removed."""
-    work = lake.data.lake / ".tmp" / "inbox_work"
+    work = lake.data.lake / ".tmp" / f"{PROVIDER}__{dataset.name}.work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
@@ -544,6 +548,14 @@ def _refusal(error: Exception) -> _UnreadableError:
     return _UnreadableError(f"{reason}. Correct it or export the file again.")
 
 
+def _check_count(read: int, there: int) -> None:
+    """Raise `_UnreadableError` when DuckDB did not see all there is."""
+    if read != there:
+        raise _UnreadableError(
+            f"{read:,} records could be read of {there:,}. Export the file again."
+        )
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -565,44 +577,131 @@ def _csv_tables(
         _check_required(found, header, dataset)
     except _UnreadableError as error:
         raise _UnreadableError(f"Line {line}: {error}") from None
-    extra_names = {
+    others = {
         position: name.strip() or f"column_{position + 1}"
         for position, name in enumerate(header)
         if position not in found.values()
     }
-    pairs = ", ".join(f"{_literal(name)}, c{i}" for i, name in extra_names.items())
+    pairs = ", ".join(f"{_literal(name)}, c{position}" for position, name in others.items())
     select = _select(
         dataset,
         {name: f"c{position}" for name, position in found.items()},
         f"cast(json_object({pairs}) as varchar)" if pairs else None,
     )
-    # Not in parallel: DuckDB then refuses good files in which many quoted values span lines.
-    columns = ", ".join(f"c{position}: 'varchar'" for position in range(len(header)))
-    query = f"""
-        select {select}
-        from read_csv(
-            {_path_literal(path)},
-            auto_detect = false,
-            columns = {{{columns}}},
-            header = false,
-            skip = {line},
-            delim = {_literal(delimiter)},
-            quote = '"',
-            escape = '"',
-            comment = '',
-            strict_mode = true,
-            null_padding = false,
-            parallel = false,
-            allow_quoted_nulls = false,
-            compression = 'none',
-            hive_partitioning = false
-        )
+    width = len(header)
+    is_regular = _has_only_matched_quotes(path, delimiter)
+    blocks = _regular_blocks(path) if is_regular else _checked_blocks(path, delimiter, width)
+    for number, block in enumerate(blocks):
+        try:
+            chunk = _csv_chunk(block, delimiter, width)
+        except pa.ArrowInvalid as error:
+            for _ in _checked_blocks(path, delimiter, width):
+                pass
+            raise _refusal(error) from error
+        # The first record is the header.
+        connection.register("chunk", chunk if number else chunk.slice(1))
+        yield connection.sql(f"select {select} from chunk").to_arrow_table()
+
+
+def _csv_chunk(block: bytes, delimiter: str, width: int) -> pa.Table:
+    """Return whole CSV records as text columns `c0` and so on.
+
+    Not with DuckDB's reader: in parallel it refuses good files in which many quoted values span
+    lines; in sequence it drops, without a word, what follows a quote that is never closed. Arrow's
+    is exact as long as it sees whole records and all quotes are closed: at the edges of its own
+    blocks it loses line ends inside quotes.
     """
-    try:
-        yield from _stream(connection, query)
-    except _UnreadableError:
-        _explain_csv(path, delimiter, len(header))
-        raise
+    names = [f"c{position}" for position in range(width)]
+    return pa_csv.read_csv(
+        pa.BufferReader(block),
+        read_options=pa_csv.ReadOptions(column_names=names, block_size=len(block) + 1),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=True,
+            null_values=[""],
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _regular_blocks(path: Path) -> Iterator[bytes]:
+    """Yield blocks of whole records of a file in which all quotes are matched."""
+    rest = b""
+    with path.open("rb") as file:
+        while data := file.read(BLOCK_BYTES):
+            data = rest + data
+            cut = _last_record_end(data)
+            if cut == 0 and len(data) > MAX_RECORD_BYTES:
+                raise _UnreadableError(
+                    f"A record is longer than {MAX_RECORD_BYTES >> 20} MB. Export the file again."
+                )
+            if data[:cut].strip(b"\r\n"):
+                yield data[:cut]
+            rest = data[cut:]
+    if rest.strip(b"\r\n"):
+        yield rest
+
+
+def _last_record_end(data: bytes) -> int:
+    """Return the position after the last line end that is not inside quotes, or 0."""
+    line_end = b"\n" if b"\n" in data else b"\r"
+    if b'"' not in data:
+        return data.rfind(line_end) + 1
+    text = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(text == ord(line_end))
+    quotes_before = np.searchsorted(np.flatnonzero(text == ord('"')), ends)
+    outside = ends[quotes_before % 2 == 0]
+    return int(outside[-1]) + 1 if len(outside) else 0
+
+
+def _checked_blocks(path: Path, delimiter: str, width: int) -> Iterator[bytes]:
+    """Yield blocks of whole records, slowly.
+
+    Raises:
+        _UnreadableError: a record has a fault, with its line and, for quotes and text, column.
+    """
+    parts: list[str] = []
+    size = 0
+    with closing(_csv_records(path, delimiter)) as records:
+        for line, values, text in records:
+            if len(values) != width:
+                given = "1 value" if len(values) == 1 else f"{len(values)} values"
+                raise _UnreadableError(
+                    f"Line {line}: {given} where the header has {width} columns. Give"
+                    " every line one value per column (nothing between two delimiters where there"
+                    " is none) and quote values that contain the delimiter."
+                )
+            parts.append(text)
+            size += len(text)
+            if size >= BLOCK_BYTES:
+                yield "".join(parts).encode()
+                parts.clear()
+                size = 0
+    if parts:
+        yield "".join(parts).encode()
+
+
+def _has_only_matched_quotes(path: Path, delimiter: str) -> bool:
+    """Return whether every quote opens a value, closes one, or is doubled inside one."""
+    may_adjoin = np.zeros(256, np.bool_)
+    may_adjoin[list(f'{delimiter}\r\n"'.encode())] = True
+    count, before = 0, b"\n"
+    with path.open("rb") as file:
+        block = file.read(BLOCK_BYTES)
+        while block:
+            following = file.read(BLOCK_BYTES)
+            if b'"' in block:
+                text = np.frombuffer(before + block + (following[:1] or b"\n"), np.uint8)
+                quotes = np.flatnonzero(text[1:-1] == ord('"')) + 1
+                opening, closing = quotes[count % 2 :: 2], quotes[1 - count % 2 :: 2]
+                if not (
+                    may_adjoin[text[opening - 1]].all() and may_adjoin[text[closing + 1]].all()
+                ):
+                    return False
+                count += len(quotes)
+            before, block = block[-1:], following
+    return count % 2 == 0
 
 
 def _csv_header(path: Path, dataset: Dataset) -> tuple[str, int, list[str]]:
@@ -622,7 +721,7 @@ def _csv_header(path: Path, dataset: Dataset) -> tuple[str, int, list[str]]:
             headers += [(delimiter, *record) for record in _first_record(path, delimiter)]
         except _UnreadableError as fault:
             faults.append(fault)
-    if not headers:
+    if not any(any(name.strip() for name in header) for _, _, header in headers):
         raise faults[0] if faults else _UnreadableError(EMPTY)
     declared = {field.column for field in dataset.fields}
     return max(headers, key=lambda h: len(declared & {name.strip().lower() for name in h[2]}))
@@ -631,37 +730,12 @@ def _csv_header(path: Path, dataset: Dataset) -> tuple[str, int, list[str]]:
 def _first_record(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     with closing(_csv_records(path, delimiter)) as records:
         for line, values, _ in records:
-            if any(value.strip() for value in values):
-                yield line, values
-                return
-
-
-def _explain_csv(path: Path, delimiter: str, width: int) -> None:
-    """Read slowly what DuckDB refused, to raise `_UnreadableError` with the exact line and column.
-
-    DuckDB counts records, which are not lines where a quoted value spans several.
-    """
-    first_ending = ""
-    with closing(_csv_records(path, delimiter)) as records:
-        for line, values, ending in records:
-            first_ending = first_ending or ending
-            if ending and ending != first_ending:
-                raise _UnreadableError(
-                    f"Line {line}: the line ends with {ending!r}, those before it with"
-                    f" {first_ending!r}. Save the file with one kind of line ending."
-                )
-            # One delimiter too many at the end of a line is common, and DuckDB accepts it.
-            given = len(values) - (len(values) == width + 1 and values[-1] == "")
-            if values and given != width:
-                raise _UnreadableError(
-                    f"Line {line}: {given} values where the header has {width} columns. Give every"
-                    " line one value per column (nothing between two delimiters where there is"
-                    " none) and quote values that contain the delimiter."
-                )
+            yield line, values
+            return
 
 
 def _csv_records(path: Path, delimiter: str) -> Generator[tuple[int, list[str], str], None, None]:
-    """Yield each record's first line, values and line ending.
+    """Yield the first line, the values and the text of each record that is not blank.
 
     Raises:
         _UnreadableError: quotes are unbalanced or the text is not UTF-8, with line and column.
@@ -684,8 +758,8 @@ def _csv_records(path: Path, delimiter: str) -> Generator[tuple[int, list[str], 
                 return
             except csv.Error as error:
                 raise _UnreadableError(_quote_fault(pending, delimiter, start, error)) from None
-            content = pending[-1].rstrip("\r\n")
-            yield start, values, pending[-1][len(content) :]
+            if values:
+                yield start, values, "".join(pending)
             start = reader.line_num + 1
             pending.clear()
 
@@ -721,8 +795,12 @@ def _quote_fault(lines: Sequence[str], delimiter: str, start: int, error: csv.Er
             else:
                 state = "value" if is_end else "plain"
     if state == "quoted":
+        limit = csv.field_size_limit()
+        extent = (
+            f"not closed within {limit:,} characters" if "limit" in str(error) else "never closed"
+        )
         return (
-            f"{opened}: the quote that opens here is never closed. Close it, or write a quote that"
+            f"{opened}: the quote that opens here is {extent}. Close it, or write a quote that"
             ' belongs to the value as "".'
         )
     return f"{opened}: {error}. Correct the line."
@@ -752,6 +830,7 @@ def _json_tables(
         raise _UnreadableError(EMPTY)
     if any(not is_object or len(keys) > len(set(keys)) for keys, is_object in shapes):
         _explain_json(path)
+        raise _UnreadableError("A line is not a JSON object, or an object has a key twice.")
     if len(shapes) > MAX_SHAPES:
         raise _UnreadableError(
             f"The objects have more than {MAX_SHAPES:,} different sets of keys. Write every record"
@@ -760,9 +839,13 @@ def _json_tables(
     names = list(dict.fromkeys(chain.from_iterable(keys for keys, _ in shapes)))
     found = {name: names[position] for name, position in _found_columns(names, dataset).items()}
     _check_required(found, names, dataset)
-    yield from _stream(
-        connection, _json_query(source, dataset, found, has_others=len(names) > len(found))
-    )
+    rows = 0
+    query = _json_query(source, dataset, found, has_others=len(names) > len(found))
+    for table in _stream(connection, query):
+        rows += table.num_rows
+        yield table
+    with path.open("rb") as file:
+        _check_count(rows, sum(1 for line in file if line.strip()))
 
 
 def _json_query(
@@ -872,7 +955,8 @@ def _parquet_tables(
 ) -> Iterator[pa.Table]:
     source = f"read_parquet({_path_literal(path)}, hive_partitioning = false)"
     try:
-        names = pq.read_schema(path).names
+        metadata = pq.read_metadata(path)
+        names = metadata.schema.to_arrow_schema().names
         described = connection.sql(f"select * from {source} limit 0")
     except (pa.ArrowException, duckdb.Error, OSError) as error:
         raise _UnreadableError(
@@ -895,7 +979,11 @@ def _parquet_tables(
         {name: _as_text(*columns[position]) for name, position in found.items()},
         f"cast(json_object({pairs}) as varchar)" if pairs else None,
     )
-    yield from _stream(connection, f"select {select} from {source}")
+    rows = 0
+    for table in _stream(connection, f"select {select} from {source}"):
+        rows += table.num_rows
+        yield table
+    _check_count(rows, metadata.num_rows)
 
 
 def _as_text(column: str, kind: str) -> str:
