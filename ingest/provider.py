@@ -49,6 +49,7 @@ class Dataset:
     `finality_lag` is how long after a bar's end the vendor may still change it; the range that
     counts as covered ends that long before the answer was fetched.
     `revision_window` is how far before the end of what is covered each run asks again.
+    `optional_columns` are those that a file may lack.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Dataset:
     timeframes: tuple[str, ...] = ()
     finality_lag: timedelta = timedelta(0)
     revision_window: timedelta = timedelta(0)
+    optional_columns: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = [f.column.lower() for f in self.fields]

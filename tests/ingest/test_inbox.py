@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 
 from ingest.clock import utc_now
 from ingest.fault_points import KILL_AT
+from ingest.files import READERS, UnreadableError, csv_file, json_lines_file, parquet_file
+from ingest.files.common import stream
 from ingest.lake import ROW_GROUP_ROWS, Batch, BatchWriter, Lake, lake_schema
 from ingest.locks import LockedError, exclusive
 from ingest.provider import TIMEFRAMES, Dataset, fields
@@ -36,7 +38,7 @@ from ingest.records import decode_json
 from ingest.settings import PROJECT_ROOT, DataDir
 
 COLUMNS = [field.column for field in DATASETS["bars"].fields]
-REQUIRED = [column for column in COLUMNS if column not in inbox.OPTIONAL]
+REQUIRED = [column for column in COLUMNS if column not in DATASETS["bars"].optional_columns]
 HEADER = ",".join(REQUIRED)
 BARS = [
     ["equity", "BRK.B", "1d", "2024-01-02", "1.10", "2.50", "0.5", "1.25", "100"],
@@ -338,7 +340,7 @@ def read_rows(kind: str, content: str) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"bars{kind}"
         path.write_bytes(content.encode())
-        tables = inbox.READERS[kind](path, DATASETS["bars"], DATABASE.cursor())
+        tables = READERS[kind](path, DATASETS["bars"], DATABASE.cursor())
         return [row for table in tables for row in table.to_pylist()]
 
 
@@ -394,7 +396,7 @@ def test_any_quoted_text_survives(texts: list[str], line_end: str, block: int, p
         file.write(f"{plain},")
         writer.writerow([*BARS[0][1:-1], text, text])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inbox, "BLOCK_BYTES", block)
+        patch.setattr(csv_file, "BLOCK_BYTES", block)
         found = read_rows(".csv", file.getvalue())
     assert [(row["asset_class"], row["volume"]) for row in found] == [(plain, t) for t in texts]
     assert [json.loads(row["_extra"]) for row in found] == [{"note": text} for text in texts]
@@ -405,15 +407,14 @@ def test_any_quoted_text_survives(texts: list[str], line_end: str, block: int, p
 def test_a_csv_file_is_read_as_the_standard_library_reads_it_or_refused(
     soup: str, block: int
 ) -> None:
-    few = Dataset("few", fields("a", "b"))
+    few = Dataset("few", fields("a", "b"), optional_columns=frozenset({"b"}))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inbox, "BLOCK_BYTES", block)
-        patch.setattr(inbox, "OPTIONAL", frozenset({"b"}))
+        patch.setattr(csv_file, "BLOCK_BYTES", block)
         path = Path(folder) / "soup.csv"
         path.write_bytes(f"a,b\n{soup}".encode())
         try:
-            tables = list(inbox._csv_tables(path, few, DATABASE.cursor()))
-        except inbox._UnreadableError:
+            tables = list(csv_file.csv_tables(path, few, DATABASE.cursor()))
+        except UnreadableError:
             with pytest.raises((csv.Error, ValueError)):
                 standard_rows(soup)
             return
@@ -933,8 +934,8 @@ def test_rows_that_go_missing_on_the_way_are_noticed(
     lake: Lake, drop: Drop, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     drop(name, FORMATS[name])
-    stream = inbox._stream
-    monkeypatch.setattr(inbox, "_stream", lambda *query: (t.slice(1) for t in stream(*query)))
+    for reader in (json_lines_file, parquet_file):
+        monkeypatch.setattr(reader, "stream", lambda *query: (t.slice(1) for t in stream(*query)))
     assert only(run(lake)).message == (
         f"{name}: 2 records could be read of 3. Export the file again."
     )
