@@ -7,6 +7,7 @@ that `judge` passed may be published (see `orchestration.publication`).
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -193,7 +194,11 @@ def judge(
     started = time.monotonic()
     now = parse_iso(candidate.as_of) if candidate.as_of else clock()
     path = database_path(data, candidate)
-    with duckdb.connect(str(path)) as connection:
+    limits: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": os.environ.get("TAPEHOUSE_MEMORY_LIMIT", "4GB"),
+        "temp_directory": str(data.build / "tmp"),
+    }
+    with duckdb.connect(str(path), config=limits) as connection:
         connection.execute("set TimeZone = 'UTC'")
         if candidate.as_of is None and data.market.exists():
             market = str(data.market.resolve()).replace("'", "''")
@@ -304,11 +309,8 @@ def copy_file(source: Path, target: Path) -> None:
 def _refresh_calendars(data: DataDir, clock: Clock) -> None:
     """Land the trading calendars unless this library's are there up to the end of next year."""
     provider = ExchangeCalendars(clock)
-    lake = Lake(data, clock)
-    landed = lake.batches(provider.name, "sessions")
-    if landed and provider.is_current(landed[-1].entries):
-        return
-    report = backfill(provider, provider.default_request("sessions"), lake, clock=clock)
+    requests = provider.default_request("sessions")
+    report = backfill(provider, requests, Lake(data, clock), clock=clock)
     if not report.is_complete:
         raise BuildError(f"trading calendars could not be landed: {report.failures[0].error}")
 

@@ -61,9 +61,10 @@ def build_args(
 ) -> list[str]:
     """Return the dbt arguments of a build.
 
-    Variables are only given when they say something: other ones than last time make dbt parse anew.
+    Unit tests are left out: they test the SQL, not the data, and belong to `make test`. Variables
+    are only given when they say something: other ones than last time make dbt parse anew.
     """
-    args = ["build"]
+    args = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         args.append("--full-refresh")
     variables: dict[str, Any] = {}
