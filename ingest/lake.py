@@ -183,6 +183,13 @@ class Ledger:
         times = [parse_iso(entry.fetched_at) for _, entry in self._answers(symbol, timeframe)]
         return max(times, default=None)
 
+    def has_answer(self, request: Request) -> bool:
+        """Return whether a complete answer to this very request is here."""
+        return any(
+            entry.status == "complete" and entry.params == dict(request.params)
+            for _, entry in self._answers(request.symbol, request.timeframe)
+        )
+
     def _answers(self, symbol: str | None, timeframe: str | None) -> Iterator[tuple[Batch, Entry]]:
         for batch in self.batches:
             for entry in batch.entries:

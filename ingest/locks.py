@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ingest.clock import Clock, iso, utc_now
 
@@ -18,8 +19,8 @@ class LockedError(RuntimeError):
 
 
 @contextmanager
-def exclusive(path: Path, holder: str, clock: Clock = utc_now) -> Iterator[None]:
-    """Hold the lock file `path` as `holder`.
+def exclusive(path: Path, holder: str, clock: Clock = utc_now) -> Iterator[IO[str]]:
+    """Hold the lock file `path` as `holder`; yield it, for processes that must hold it too.
 
     Raises:
         LockedError: another process (or another caller in this one) holds it.
@@ -35,7 +36,7 @@ def exclusive(path: Path, holder: str, clock: Clock = utc_now) -> Iterator[None]
         json.dump({"holder": holder, "pid": os.getpid(), "since": iso(clock())}, file)
         file.flush()
         try:
-            yield
+            yield file
         finally:
             file.truncate(0)
             fcntl.flock(file, fcntl.LOCK_UN)

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from fcntl import ioctl
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import duckdb
 
 from ingest.backfill import backfill
-from ingest.clock import Clock, iso, parse_iso, utc_now
+from ingest.clock import Clock, as_utc, iso, parse_iso, utc_now
 from ingest.fault_points import reached
 from ingest.lake import Lake, new_batch_id, write_synced
 from ingest.locks import exclusive
@@ -81,10 +81,26 @@ def builder_lock(data: DataDir, holder: str) -> Iterator[None]:
     """Hold the one builder's lock.
 
     Raises:
-        LockedError: another build or publication is at work; the message names it.
+        LockedError: another build or publication is at work, or the dbt of one that was killed;
+            the message names it.
     """
-    with exclusive(data.build / "lock", holder):
+    with exclusive(data.build / "lock", holder) as lock, _as_input(lock):
         yield
+
+
+@contextmanager
+def _as_input(file: IO[str]) -> Iterator[None]:
+    """Give `file` to every process started meanwhile, as its standard input, and so its lock.
+
+    A build that is killed leaves its dbt behind, which goes on writing for a while.
+    """
+    before = os.dup(0)
+    os.dup2(file.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 def begin(
@@ -132,7 +148,7 @@ def begin(
         if changed:
             logger.info("rules changed: %s will be rebuilt", ", ".join(changed))
     reached("build:copied")
-    return _save(data, _timed(candidate, "copy", started))
+    return _save(data, _timed(candidate, "prepare", started))
 
 
 def run_dbt(data: DataDir, candidate: Candidate, on_node: NodeDone = lambda *_: None) -> Candidate:
@@ -181,7 +197,7 @@ def judge(
 ) -> tuple[RunRecord, QualityReport]:
     """Run the gate over a built candidate; write its report and the build's record.
 
-    The build's clock is the time it sees: now, or the time of an as-of build.
+    The build's clock is now; for an as-of build, when the newest batch it sees was fetched.
 
     Raises:
         BuildError: the candidate was not built, or only in part.
@@ -192,7 +208,6 @@ def judge(
             " run `tapehouse build` or materialize all models"
         )
     started = time.monotonic()
-    now = parse_iso(candidate.as_of) if candidate.as_of else clock()
     path = database_path(data, candidate)
     limits: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": os.environ.get("TAPEHOUSE_MEMORY_LIMIT", "4GB"),
@@ -200,10 +215,11 @@ def judge(
     }
     with duckdb.connect(str(path), config=limits) as connection:
         connection.execute("set TimeZone = 'UTC'")
+        now = _last_fetched_at(connection) if candidate.as_of else None
         if candidate.as_of is None and data.market.exists():
             market = str(data.market.resolve()).replace("'", "''")
             connection.execute(f"attach '{market}' as published (read_only)")
-        report = run_checks(connection, now=now, progress=on_table)
+        report = run_checks(connection, now=now or clock(), progress=on_table)
         hashes = table_hashes(connection)
     current = publication.current_version(data) if candidate.as_of is None else None
     published = read_record(data, current) if current else None
@@ -249,6 +265,12 @@ def judge(
     reached("build:judged")
     _save(data, replace(candidate, stage=status))
     return record, report
+
+
+def _last_fetched_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    query = "select max(fetched_at) from ops.build_batches"
+    ((last,),) = connection.execute(query).fetchall()
+    return as_utc(last) if last else None
 
 
 def fail(data: DataDir, candidate: Candidate, error: str, clock: Clock = utc_now) -> RunRecord:
@@ -309,8 +331,11 @@ def copy_file(source: Path, target: Path) -> None:
 def _refresh_calendars(data: DataDir, clock: Clock) -> None:
     """Land the trading calendars unless this library's are there up to the end of next year."""
     provider = ExchangeCalendars(clock)
-    requests = provider.default_request("sessions")
-    report = backfill(provider, requests, Lake(data, clock), clock=clock)
+    lake = Lake(data, clock)
+    landed = lake.batches(provider.name, "sessions")
+    if landed and provider.is_current(landed[-1].entries):
+        return
+    report = backfill(provider, provider.default_request("sessions"), lake, clock=clock)
     if not report.is_complete:
         raise BuildError(f"trading calendars could not be landed: {report.failures[0].error}")
 

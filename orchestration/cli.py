@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -26,6 +27,7 @@ from orchestration import line, publication, summary
 from orchestration.candidate import BuildError
 from orchestration.dbt import DbtError, environment, executable, project_dir
 from orchestration.publication import PublicationError
+from orchestration.quality import QualityError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +41,7 @@ console = Console(stderr=True)
 output = Console()
 
 EXPECTED_ERRORS = (
-    BuildError, DbtError, LockedError, ProviderError, PublicationError,
+    BuildError, DbtError, LockedError, ProviderError, PublicationError, QualityError,
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     try:
         app()
     except EXPECTED_ERRORS as error:
-        console.print(f"[bold red]Error:[/] {error}", markup=True, highlight=False)
+        console.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)
 
 
@@ -99,7 +101,7 @@ def ingest_inbox() -> None:
     table = Table("file", "outcome", "rows", "")
     for outcome in report.files:
         rows = f"{outcome.rows:,}" if outcome.rows else ""
-        table.add_row(outcome.name, outcome.status, rows, outcome.message)
+        table.add_row(escape(outcome.name), outcome.status, rows, escape(outcome.message))
     output.print(table)
     if report.rejected:
         raise typer.Exit(1)
@@ -137,7 +139,7 @@ def publish(
         output.print(f"Published [bold]{version.version}[/] as {settings.data.market}")
     else:
         current = publication.current_version(settings.data)
-        output.print(f"Nothing to publish: {current} is current and no table has changed")
+        output.print(f"Nothing to publish: {current} stays current")
 
 
 @app.command()
@@ -359,7 +361,8 @@ def _show_landed(reports: Iterable[LandingReport]) -> None:
         )
     output.print(table)
     for failure in failures:
-        console.print(f"[red]{failure.request}[/]: {failure.error}", highlight=False)
+        request, error = escape(str(failure.request)), escape(failure.error)
+        console.print(f"[red]{request}[/]: {error}", highlight=False)
 
 
 def _show_hold(held: dict[str, str] | None) -> None:

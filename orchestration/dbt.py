@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ def ensure_manifest() -> Path:
     """
     project = project_dir()
     manifest = project / "target" / "manifest.json"
+    now = time.time()
     newest = max(
         path.stat().st_mtime
         for pattern in ("*.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*")
@@ -98,7 +100,8 @@ def ensure_manifest() -> Path:
         )
         if done.returncode:
             raise DbtError(f"the dbt project does not parse:\n{done.stdout}{done.stderr}".strip())
-        manifest.touch()
+        # As of before the parse: what was edited meanwhile is newer.
+        os.utime(manifest, (now, now))
     return manifest
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
@@ -96,7 +97,7 @@ def run_demo(settings: Settings, progress: Console, output: Console) -> bool:
     if record:
         summary.show_build(output, data, record)
     for error in steps.errors:
-        output.print(f"[red]{error}[/]", highlight=False)
+        output.print(f"[red]{escape(error)}[/]", highlight=False)
     current = publication.current_path(data)
     if not result.success or current is None:
         return False

@@ -7,6 +7,7 @@ reading only new batches would never touch.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -79,12 +80,23 @@ def _rules(manifest: Manifest, unique_id: str) -> Iterator[str]:
         if node is None:  # a source: data, not a rule
             continue
         yield f"{current} {node['checksum']['checksum']} {_columns(node)}"
-        macros.update(node["depends_on"].get("macros", ()))
+        macros.update(_called_macros(manifest, node))
         for parent in node["depends_on"].get("nodes", ()):
             if parent not in seen:
                 seen.add(parent)
                 pending.append(parent)
     yield from _macro_texts(manifest, macros)
+
+
+def _called_macros(manifest: Manifest, node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the macros a node calls: its SQL's and its incremental strategy's.
+
+    dbt's own list lacks those in branches not taken while parsing, so names are looked for.
+    """
+    yield from node["depends_on"].get("macros", ())
+    words = set(re.findall(r"\w+", node.get("raw_code") or ""))
+    words.add(f"get_incremental_{node['config'].get('incremental_strategy')}_sql")
+    yield from (f"macro.{manifest['metadata']['project_name']}.{word}" for word in words)
 
 
 def _macro_texts(manifest: Manifest, names: set[str]) -> Iterator[str]:

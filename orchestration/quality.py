@@ -474,25 +474,29 @@ def _result(
 ) -> CheckResult:
     """Return our form of a check's result in Soda."""
     diagnostics, outcome = found["diagnostics"], found["outcome"]
-    value = diagnostics.get("value")
+    value = _number(diagnostics.get("value"))
     keys = sampler.keys.get(check.name, ())
     detail = None
     if check.line == SCHEMA:
         wrong = _wrong_columns(diagnostics)
-        keys, detail, value = tuple(wrong), ", ".join(wrong.values()), len(wrong)
+        keys, detail, value = tuple(wrong), ", ".join(wrong.values()), float(len(wrong))
     elif outcome != "pass":
         parts = (_measured(check, value), sampler.details.get(check.name))
         detail = "; ".join(part for part in parts if part)
     elif check.compares and table.full_name not in candidate.published:
-        detail = "nothing is published yet: this build is what the next is compared with"
+        detail = "nothing published to compare with: these rows are the baseline"
     return CheckResult(
         table.full_name,
         check.name,
         outcome,
-        float(value) if isinstance(value, int | float) and math.isfinite(value) else None,
+        value,
         detail or None,
         keys if outcome != "pass" else (),
     )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _wrong_columns(diagnostics: Mapping[str, Any]) -> dict[str, str]:
@@ -505,8 +509,10 @@ def _wrong_columns(diagnostics: Mapping[str, Any]) -> dict[str, str]:
     return missing | retyped
 
 
-def _measured(check: _Check, value: float) -> str:
+def _measured(check: _Check, value: float | None) -> str:
     """Return what was measured, and what was wanted."""
+    if value is None:
+        return ""
     measured = f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     if check.line == FAILED_ROWS:
         return f"{measured} found"
@@ -524,7 +530,7 @@ def _key_text(row: Mapping[str, Any], key: Sequence[str]) -> str:
     """Return what names a row to a person: what its query says, or else its key columns."""
     if "failing_key" in row:
         return str(row["failing_key"])
-    return "|".join(_value_text(row[column]) for column in key)
+    return "|".join(_value_text(row.get(column)) for column in key)
 
 
 def _value_text(value: object) -> str:

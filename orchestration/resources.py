@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from dagster import ConfigurableResource
 
+from ingest.lake import Lake
 from ingest.provider import Provider, Request
 from ingest.providers import make_providers
 from ingest.providers.simulator import Simulator
 from ingest.settings import Settings
 
 DEMO_PROVIDERS = ("sample", "simulator")
+STATIC_PROVIDERS = (*DEMO_PROVIDERS, "exchange_calendars")
+"""The same request has the same answer for ever."""
 
 
 class Warehouse(ConfigurableResource):  # type: ignore[type-arg]
@@ -31,7 +34,15 @@ class Warehouse(ConfigurableResource):  # type: ignore[type-arg]
         return {**make_providers(self.settings()), simulator.name: simulator}
 
     def requests(self, provider: Provider, dataset: str) -> Iterable[Request]:
-        """Return what a run asks of a dataset; nothing of demo data when it is switched off."""
-        if provider.name in DEMO_PROVIDERS and not self.settings().demo_data:
+        """Return what a run asks of a dataset.
+
+        Nothing of demo data when it is switched off, and no list that cannot have changed.
+        """
+        settings = self.settings()
+        if provider.name in DEMO_PROVIDERS and not settings.demo_data:
             return []
-        return provider.default_request(dataset)
+        requests = provider.default_request(dataset)
+        if provider.name in STATIC_PROVIDERS and provider.datasets[dataset].kind == "extract":
+            ledger = Lake(settings.data).ledger(provider.name, dataset)
+            return [request for request in requests if not ledger.has_answer(request)]
+        return requests

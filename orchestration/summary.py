@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ingest.lake import Lake
@@ -67,7 +68,7 @@ def show_build(console: Console, data: DataDir, record: RunRecord) -> None:
     if record.as_of:
         console.print(f"As of {record.as_of}: {data.as_of}")
     if record.error:
-        console.print(f"[red]{record.error}[/]", highlight=False)
+        console.print(f"[red]{escape(record.error)}[/]", highlight=False)
     console.print(f"Report: {data.quality / record.build_id / 'index.html'}", highlight=False)
 
 
@@ -106,7 +107,9 @@ def show_status(console: Console, data: DataDir) -> None:
         count = sum(
             1
             for path in (data.inbox / folder).glob("*/*")
-            if path.is_file() and not path.name.startswith(".") and path.suffix != ".txt"
+            if path.is_file()
+            and not path.name.startswith(".")
+            and not path.name.endswith(".error.txt")
         )
         if count:
             console.print(f"Inbox: {count} {what} in {data.inbox / folder}", highlight=False)

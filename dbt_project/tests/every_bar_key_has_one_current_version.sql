@@ -1,4 +1,6 @@
 -- A failing row is a bar without exactly one winner among its versions.
+{{ config(meta={'dagster': {'ref': {'name': 'bar_versions'}}}) }}
+
 select
     instrument_id,
     timeframe,

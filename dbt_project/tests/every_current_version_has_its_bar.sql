@@ -1,4 +1,6 @@
 -- A failing row is a bar that was accepted but that silver.bars does not have, under any winner.
+{{ config(meta={'dagster': {'ref': {'name': 'bars'}}}) }}
+
 with versions as (
     select * from {{ ref('bar_versions') }}
     where is_current

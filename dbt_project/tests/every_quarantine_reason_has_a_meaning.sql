@@ -1,4 +1,6 @@
 -- A failing row is a reason code that rules.quarantine_reasons does not explain.
+{{ config(meta={'dagster': {'ref': {'name': 'bars_quarantined'}}}) }}
+
 with given as (
     select unnest(reasons) as reason from {{ ref('bars_quarantined') }}
     union

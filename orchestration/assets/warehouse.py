@@ -106,11 +106,13 @@ def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource
     context.instance.add_run_tags(context.run_id, {BUILD_ID_TAG: candidate.build_id})
     database = building.database_path(data, candidate)
     target = data.build / "dbt"
+    results = target / "run_results.json"
     outputs: list[dg.Output[Any]] = []
     try:
         if context.is_subset:
             # A published file has no views into the lake; what is selected may read them.
             run_build(["run", "--select", *LAKE_VIEWS], data, database)
+        results.unlink(missing_ok=True)
         with _variables(environment(data, database)):
             run = dbt.cli(candidate.dbt_args, context=context, target_path=target)
             for event in run.stream():
@@ -119,10 +121,10 @@ def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource
                 else:
                     yield event
     except (DbtError, DagsterDbtError) as error:
-        failures = "; ".join(read_results(target / "run_results.json").failures)
+        failures = "; ".join(read_results(results).failures) if results.exists() else ""
         building.fail(data, candidate, f"dbt: {failures or error}")
         raise
-    result = read_results(target / "run_results.json")
+    result = read_results(results)
     seconds = time.monotonic() - started
     candidate = building.record_dbt(data, candidate, result, seconds, is_partial=context.is_subset)
     with duckdb.connect(str(database), read_only=True) as connection:

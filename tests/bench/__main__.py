@@ -7,6 +7,7 @@ same on every run: 50 symbols, round the clock, from 2024-01-01 on.
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -69,7 +70,12 @@ class Step:
 def measure(arguments: Sequence[str], data: DataDir) -> Step:
     """Run `tapehouse` with `arguments` on `data`; it must succeed."""
     command = [sys.executable, "-m", "orchestration.cli", *arguments]
-    environment = {**os.environ, "TAPEHOUSE_DATA_DIR": str(data.root)}
+    environment = {
+        **os.environ,
+        "TAPEHOUSE_DATA_DIR": str(data.root),
+        "DBT_LOG_FILE_MAX_BYTES": "0",  # one file, from which the SQL time is read
+    }
+    (data.build / "dbt" / "dbt.log").unlink(missing_ok=True)
     started = time.monotonic()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -107,12 +113,18 @@ def built(data: DataDir) -> Mapping[str, Any]:
         raise RuntimeError("the build left no record")
     return {
         "status": record.status,
-        "model_sql_seconds": round(sum(record.models.values()), 2),
+        "sql_seconds": sql_seconds(data),
         "slowest_models": dict(
             sorted(record.models.items(), key=lambda item: -item[1])[:6],
         ),
         "steps": dict(record.steps),
     }
+
+
+def sql_seconds(data: DataDir) -> float:
+    """Return how long the last dbt run spent in DuckDB, tests included, by dbt's own log."""
+    log = (data.build / "dbt" / "dbt.log").read_text(encoding="utf-8")
+    return round(sum(map(float, re.findall(r"SQL status: \w+ in (\d+\.\d+) seconds", log))), 2)
 
 
 def run_scale(million_bars: int, folder: Path) -> dict[str, Any]:
@@ -143,9 +155,7 @@ def run_scale(million_bars: int, folder: Path) -> dict[str, Any]:
     ):
         results[name] = _run(name, arguments, data, new_rows)
     full, added = results["full build"], results["incremental build"]
-    results["incremental_share_of_sql"] = round(
-        added["model_sql_seconds"] / full["model_sql_seconds"], 3
-    )
+    results["incremental_share_of_sql"] = round(added["sql_seconds"] / full["sql_seconds"], 3)
     shutil.rmtree(data.root)
     return results
 

@@ -39,7 +39,7 @@
         ),
         ('negative_price', lowest ~ ' < 0 and ' ~ are_finite),
         ('zero_price', '0 in (open, high, low, close)'),
-        ('negative_volume', 'volume < 0 or trade_count < 0'),
+        ('negative_volume', '(volume < 0 and isfinite(volume)) or trade_count < 0'),
         ('high_below_low', are_prices ~ ' and high < low'),
         (
             'open_outside_range',
@@ -64,11 +64,11 @@
         Whether a bar starts on its grid. Daily bars are labelled midnight of their session date; up
         to a quarter of an hour counts from the hour; longer bars count from the session's open.
     -#}
+    {%- set step = '(cast(timeframe_seconds as bigint) * 1000000)' %}
     case
         when timeframe = '1d' then bar_start_at = date_trunc('day', bar_start_at)
-        when timeframe_seconds <= 900 then epoch_us(bar_start_at) % (timeframe_seconds * 1000000) = 0
+        when timeframe_seconds <= 900 then epoch_us(bar_start_at) % {{ step }} = 0
         else
-            epoch_us(bar_start_at - (session_open_at - timestamp '1970-01-01'))
-            % (timeframe_seconds * 1000000) = 0
+            epoch_us(bar_start_at - (session_open_at - timestamp '1970-01-01')) % {{ step }} = 0
     end
 {%- endmacro %}

@@ -9,3 +9,9 @@
         {{ prefix }}{{ column }}{{ ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
+
+
+{% macro bar_values() %}
+    {#- What a provider says of a bar, as one comparable value. -#}
+    row(open, high, low, close, volume, adj_close, vwap, trade_count)
+{%- endmacro %}

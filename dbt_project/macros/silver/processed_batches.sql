@@ -2,7 +2,8 @@
     What the incremental bar models remember between builds: which batches they have taken in, and
     the symbol map they used. Both are written in the transaction that completes `silver.bars`, the
     last of them; a build that stops earlier starts from the same point again, and every one of
-    the models gives the same rows when it takes a batch in twice.
+    the models gives the same rows when it takes a batch in twice. What was pending is then empty:
+    tables do not tell in how many steps they were built.
 -#}
 
 {% macro create_processed_batches() %}
@@ -23,7 +24,9 @@
     insert into ops.applied_symbol_map
     select provider, provider_symbol, asset_class, instrument_id, valid_from, valid_to
     from {{ ref('int_instruments__symbol_map') }}
-    order by all
+    order by all;
+    delete from {{ ref('int_bars__touched_sessions') }};
+    delete from {{ ref('int_bars__remapped_symbols') }}
 {% endmacro %}
 
 

@@ -3,8 +3,8 @@
 
 with ledgers as (
     select
-        null::varchar as file,
-        null::json as ledger
+        cast(null as varchar) as file,
+        cast(null as json) as ledger
     where false
     {% if has_files(batch_files) %}
     union all
@@ -24,7 +24,7 @@ batches as (
         {{ utc_timestamp("ledger ->> '$.fetched_at'") }} as fetched_at,
         cast(ledger ->> '$.rows' as bigint) as row_count,
         file,
-        cast(ledger as varchar) as ledger,
+        cast(ledger as varchar) as ledger
     from ledgers
 ),
 

@@ -38,11 +38,12 @@ final as (
         *,
         -- An answer covers its range up to when it was fetched, less what may still change.
         case
-            when is_complete
-                then least(
-                    end_at,
-                    fetched_at - to_microseconds(cast(finality_lag_seconds * 1000000 as bigint))
-                )
+            when is_complete and end_at is not null
+                then
+                    least(
+                        end_at,
+                        fetched_at - to_microseconds(cast(finality_lag_seconds * 1000000 as bigint))
+                    )
         end as covered_until
     from requests
 )

@@ -3,42 +3,63 @@ with batches as (
 ),
 
 accepted as (
-    select _batch_id, _row from {{ ref('bar_versions') }}
+    select
+        _batch_id,
+        _row
+    from {{ ref('bar_versions') }}
     union all
-    select _batch_id, _row from {{ ref('int_instruments__records') }}
+    select
+        _batch_id,
+        _row
+    from {{ ref('int_instruments__records') }}
     where len(reasons) = 0
     union all
-    select _batch_id, _row from {{ ref('int_corporate_actions__records') }}
+    select
+        _batch_id,
+        _row
+    from {{ ref('int_corporate_actions__records') }}
     where len(reasons) = 0
     union all
-    select _batch_id, _row from {{ ref('stg_exchange_calendars__sessions') }}
+    select
+        _batch_id,
+        _row
+    from {{ ref('stg_exchange_calendars__sessions') }}
     where coalesce(session_date is not null and open_at < close_at, false)
 ),
 
 quarantined as (
-    select _batch_id, _row from {{ ref('bars_quarantined') }}
+    select
+        _batch_id,
+        _row
+    from {{ ref('bars_quarantined') }}
     union all
-    select _batch_id, _row from {{ ref('reference_quarantined') }}
-),
-
-accepted_counts as (
     select
         _batch_id,
-        count(*) as record_count,
-        count(distinct _row) as distinct_count,
-        sum(_row) as row_sum
+        _row
+    from {{ ref('reference_quarantined') }}
+),
+
+judged as (
+    select
+        *,
+        true as is_accepted
     from accepted
-    group by all
+    union all
+    select
+        *,
+        false as is_accepted
+    from quarantined
 ),
 
-quarantined_counts as (
+counts as (
     select
         _batch_id,
-        count(*) as record_count,
+        count(*) filter (where is_accepted) as accepted_count,
+        count(*) filter (where not is_accepted) as quarantined_count,
         count(distinct _row) as distinct_count,
-        sum(_row) as row_sum
-    from quarantined
-    group by all
+        max(_row) + 1 as row_numbers
+    from judged
+    group by _batch_id
 ),
 
 final as (
@@ -47,20 +68,15 @@ final as (
         batches.provider,
         batches.dataset,
         batches.row_count as landed_count,
-        coalesce(accepted_counts.record_count, 0) as accepted_count,
-        coalesce(quarantined_counts.record_count, 0) as quarantined_count,
-        -- Rows are numbered from 0 without gaps, so equal counts, distinct numbers and the right
-        -- sum of them leave no room for one row lost and another doubled.
-        coalesce(accepted_counts.record_count, 0) = coalesce(accepted_counts.distinct_count, 0)
-        and coalesce(quarantined_counts.record_count, 0)
-        = coalesce(quarantined_counts.distinct_count, 0)
-        and coalesce(accepted_counts.record_count, 0) + coalesce(quarantined_counts.record_count, 0)
-        = batches.row_count
-        and coalesce(accepted_counts.row_sum, 0) + coalesce(quarantined_counts.row_sum, 0)
-        = cast(batches.row_count as hugeint) * (batches.row_count - 1) / 2 as is_balanced
+        coalesce(counts.accepted_count, 0) as accepted_count,
+        coalesce(counts.quarantined_count, 0) as quarantined_count,
+        -- Rows are numbered from 0: as many records as landed, all of them different and none
+        -- beyond the last, leave no room for one row lost and another doubled.
+        coalesce(counts.accepted_count + counts.quarantined_count, 0) = batches.row_count
+        and coalesce(counts.distinct_count, 0) = batches.row_count
+        and coalesce(counts.row_numbers, 0) = batches.row_count as is_balanced
     from batches
-    left join accepted_counts on batches.batch_id = accepted_counts._batch_id
-    left join quarantined_counts on batches.batch_id = quarantined_counts._batch_id
+    left join counts on batches.batch_id = counts._batch_id
 )
 
 select * from final

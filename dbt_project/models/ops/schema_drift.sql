@@ -45,6 +45,9 @@ field_history as (
         build_batches.batch_id,
         build_batches.fetched_at,
         profiles.value_count > 0 as has_values,
+        max(build_batches.fetched_at) filter (where profiles.value_count > 0) over (
+            partition by build_batches.provider, build_batches.dataset, profiles.field
+        ) as last_value_at,
         profiles.is_numeric
     from profiles
     inner join build_batches on profiles.file = build_batches.file
@@ -54,7 +57,7 @@ latest_batches as (
     select
         provider,
         dataset,
-        max(batch_id) as batch_id
+        arg_max(batch_id, (fetched_at, batch_id)) as batch_id
     from build_batches
     where row_count > 0
     group by all
@@ -67,7 +70,8 @@ vanished as (
         field_history.field,
         'vanished' as change,
         'has no value in the latest batch, but had before' as detail,
-        arg_min(field_history.batch_id, field_history.fetched_at) filter (where not has_values)
+        arg_min(field_history.batch_id, (field_history.fetched_at, field_history.batch_id))
+        filter (where field_history.fetched_at > field_history.last_value_at)
             as first_batch_id
     from field_history
     inner join latest_batches
@@ -83,8 +87,23 @@ vanished as (
 ),
 
 typed as (
-    select * from field_history
+    select
+        *,
+        arg_min(is_numeric, (fetched_at, batch_id)) over field as was_numeric,
+        arg_max(is_numeric, (fetched_at, batch_id)) over field as is_now_numeric
+    from field_history
     where has_values and is_numeric is not null
+    window field as (partition by provider, dataset, field)
+),
+
+turned as (
+    select
+        *,
+        max(fetched_at) filter (where is_numeric <> is_now_numeric) over (
+            partition by provider, dataset, field
+        ) as last_other_type_at
+    from typed
+    where was_numeric <> is_now_numeric
 ),
 
 retyped as (
@@ -93,22 +112,22 @@ retyped as (
         dataset,
         field,
         'retyped' as change,
-        case when arg_max(is_numeric, (fetched_at, batch_id)) then 'text before, numbers now'
-            else 'numbers before, text now'
-        end as detail,
-        max(batch_id) as first_batch_id
-    from typed
+        case when is_now_numeric then 'text before, numbers now' else 'numbers before, text now' end
+            as detail,
+        arg_min(batch_id, (fetched_at, batch_id)) filter (where fetched_at > last_other_type_at)
+            as first_batch_id
+    from turned
     group by all
-    having arg_max(is_numeric, (fetched_at, batch_id)) <> arg_min(is_numeric, (fetched_at, batch_id))
 ),
 
--- Only row groups with undeclared fields are read.
+-- Only row groups with undeclared fields are read. Half of a surrogate pair, which vendors do send,
+-- makes JSON that no reader accepts.
 extra_fields as (
     {% if files %}
     select
         _provider as provider,
         _dataset as dataset,
-        unnest(json_keys(_extra)) as field,
+        unnest(case when json_valid(_extra) then json_keys(_extra) end) as field,
         _batch_id
     from read_parquet([
         {%- for file in files %}

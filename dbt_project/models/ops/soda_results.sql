@@ -15,12 +15,13 @@ checks as (
 final as (
     select
         build_id,
-        check_result."table" as table_name,
+        -- Unquoted, `table` is a keyword here.
+        check_result."table" as table_name, -- noqa: RF06
         check_result.name as check_name,
-        check_result.outcome as outcome,
+        check_result.outcome,
         check_result.value as measured_value,
-        check_result.detail as detail,
-        check_result.failing_keys as failing_keys
+        check_result.detail,
+        check_result.failing_keys
     from checks
 )
 

@@ -18,14 +18,15 @@ described_by as (
         versions.listing_id
     from versions
     left join precedence on versions.provider = precedence.provider
-    qualify row_number() over (
-        partition by versions.instrument_id
-        order by
-            precedence.precedence asc nulls last,
-            versions.provider asc,
-            versions.listing_id asc,
-            versions.valid_from asc
-    ) = 1
+    qualify
+        row_number() over (
+            partition by versions.instrument_id
+            order by
+                precedence.precedence asc nulls last,
+                versions.provider asc,
+                versions.listing_id asc,
+                versions.valid_from asc
+        ) = 1
 ),
 
 listed as (
@@ -36,7 +37,7 @@ listed as (
         versions.name,
         versions.exchange,
         versions.currency,
-        versions.status,
+        coalesce(versions.status, 'unknown') as status,
         versions.provider,
         false as is_inferred,
         versions.valid_from,
@@ -68,17 +69,19 @@ inferred as (
     group by all
 ),
 
+versions_and_inferred as (
+    select * from listed
+    union all
+    select * from inferred
+),
+
 final as (
     select
         {{ surrogate_key(['instrument_id', 'valid_from']) }} as instrument_key,
         *,
         symbol like 'SIM-%' as is_simulated,
         valid_to = timestamp '9999-12-31' as is_current
-    from (
-        select * from listed
-        union all
-        select * from inferred
-    )
+    from versions_and_inferred
 )
 
 select * from final

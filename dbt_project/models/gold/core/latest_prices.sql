@@ -41,7 +41,7 @@ previous_closes as (
         max(daily_bars.session_date) as previous_session_date,
         arg_max(
             daily_bars.close * daily_bars.split_factor, daily_bars.session_date
-        ) as previous_close_forward,
+        ) as previous_close_forward
     from latest_bars
     inner join daily_bars
         on

@@ -11,25 +11,27 @@ corporate_actions as (
     select * from {{ ref('corporate_actions') }}
 ),
 
-first_bars as (
+spans as (
     select
         instrument_id,
-        min(session_date) as first_session_date
+        min(session_date) as first_session_date,
+        max(session_date) as last_session_date
     from bars
     group by instrument_id
 ),
 
--- Splits that fall between two bars take effect on the bar after them.
+-- Splits that fall between two bars take effect on the bar after them; announced ones not yet.
 splits as (
     select
         corporate_actions.instrument_id,
         corporate_actions.ex_date,
         product(corporate_actions.split_ratio) as split_step
     from corporate_actions
-    inner join first_bars on corporate_actions.instrument_id = first_bars.instrument_id
+    inner join spans on corporate_actions.instrument_id = spans.instrument_id
     where
         corporate_actions.action_type = 'split'
-        and corporate_actions.ex_date > first_bars.first_session_date
+        and corporate_actions.ex_date > spans.first_session_date
+        and corporate_actions.ex_date <= spans.last_session_date
     group by all
 ),
 
@@ -87,10 +89,10 @@ steps as (
     union all
     select
         instrument_id,
-        first_session_date,
-        1.0,
-        1.0
-    from first_bars
+        first_session_date as valid_from,
+        1.0 as split_step,
+        1.0 as dividend_step
+    from spans
 ),
 
 final as (

@@ -92,7 +92,8 @@ uncontested_versions as (
         judged.*,
         true as is_current,
         true as is_provider_current,
-        judged.is_final as is_first_final,
+        true as is_first,
+        judged._fetched_at as known_at,
         cast(null as varchar) as superseded_by_batch_id,
         cast(null as bigint) as superseded_by_row
     from judged
@@ -103,49 +104,68 @@ uncontested_versions as (
             and judged.bar_start_at = contested.bar_start_at
 ),
 
-contested_versions as (
+-- What only repeats what the same provider said before has been known since then.
+compared as (
     select
         judged.*,
-        row_number() over best = 1 as is_current,
-        row_number() over best_of_provider = 1 as is_provider_current,
-        judged.is_final and row_number() over known = 1 as is_first_final,
-        case when row_number() over best > 1 then first_value(judged._batch_id) over best end
-            as superseded_by_batch_id,
-        case when row_number() over best > 1 then first_value(judged._row) over best end
-            as superseded_by_row
+        {{ bar_values() }} is not distinct from lag({{ bar_values() }}) over told as is_repetition
     from judged
     semi join contested
         on
             judged.instrument_id = contested.instrument_id
             and judged.timeframe = contested.timeframe
             and judged.bar_start_at = contested.bar_start_at
+    window told as (
+        partition by
+            judged.instrument_id, judged.timeframe, judged.bar_start_at,
+            judged.provider, judged.is_final
+        order by judged._fetched_at asc, judged._batch_id asc, judged._row asc
+    )
+),
+
+told_versions as (
+    select
+        *,
+        max(_fetched_at) filter (where not is_repetition) over told as known_at
+    from compared
+    window told as (
+        partition by instrument_id, timeframe, bar_start_at, provider, is_final
+        order by _fetched_at asc, _batch_id asc, _row asc
+        rows between unbounded preceding and current row
+    )
+),
+
+contested_versions as (
+    select
+        * exclude (is_repetition, known_at),
+        row_number() over best = 1 as is_current,
+        row_number() over best_of_provider = 1 as is_provider_current,
+        known_at = min(known_at) over of_finality as is_first,
+        known_at,
+        case when row_number() over best > 1 then first_value(_batch_id) over best end
+            as superseded_by_batch_id,
+        case when row_number() over best > 1 then first_value(_row) over best end
+            as superseded_by_row
+    from told_versions
     window
         best as (
-            partition by judged.instrument_id, judged.timeframe, judged.bar_start_at
+            partition by instrument_id, timeframe, bar_start_at
             order by
-                judged.is_final desc,
-                judged.precedence asc,
-                judged._fetched_at desc,
-                judged._batch_id desc,
-                judged._row desc
+                is_final desc,
+                precedence asc,
+                _fetched_at desc,
+                _batch_id desc,
+                _row desc
         ),
         best_of_provider as (
-            partition by
-                judged.instrument_id, judged.timeframe, judged.bar_start_at, judged.provider
+            partition by instrument_id, timeframe, bar_start_at, provider
             order by
-                judged.is_final desc,
-                judged._fetched_at desc,
-                judged._batch_id desc,
-                judged._row desc
+                is_final desc,
+                _fetched_at desc,
+                _batch_id desc,
+                _row desc
         ),
-        known as (
-            partition by judged.instrument_id, judged.timeframe, judged.bar_start_at
-            order by
-                judged.is_final desc,
-                judged._fetched_at asc,
-                judged._batch_id asc,
-                judged._row asc
-        )
+        of_finality as (partition by instrument_id, timeframe, bar_start_at, is_final)
 ),
 
 versions as (
@@ -158,9 +178,12 @@ final as (
     select
         {{ bar_version_columns() }},
         is_final,
-        -- What was known before the bar's end, or came after its first final version, was known
-        -- when it was fetched.
-        case when is_first_final then regular_available_at else _fetched_at end as available_at,
+        case
+            when not is_final then _fetched_at
+            when is_first then regular_available_at
+            -- A version that only a later confirmation made final may be older than the bar's end.
+            else greatest(known_at, regular_available_at)
+        end as available_at,
         is_current,
         is_provider_current,
         superseded_by_batch_id,

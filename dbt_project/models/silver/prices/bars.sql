@@ -61,16 +61,17 @@ decided_bars as (
             and candidates.timeframe = contested.timeframe
             and candidates.bar_start_at = contested.bar_start_at
     inner join precedence on candidates.provider = precedence.provider
-    qualify row_number() over (
-        partition by candidates.instrument_id, candidates.timeframe, candidates.bar_start_at
-        order by
-            candidates.is_final desc,
-            precedence.precedence asc,
-            candidates.is_derived asc,
-            candidates._fetched_at desc,
-            candidates._batch_id desc,
-            candidates._row desc
-    ) = 1
+    qualify
+        row_number() over (
+            partition by candidates.instrument_id, candidates.timeframe, candidates.bar_start_at
+            order by
+                candidates.is_final desc,
+                precedence.precedence asc,
+                candidates.is_derived asc,
+                candidates._fetched_at desc,
+                candidates._batch_id desc,
+                candidates._row desc
+        ) = 1
 ),
 
 decided as (

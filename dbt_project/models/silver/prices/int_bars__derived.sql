@@ -100,7 +100,8 @@ bucketed as (
         and constituents.bar_start_at < sessions.close_at
 ),
 
--- Sums are exact: a floating-point sum would depend on the order of its rows.
+-- Sums are exact: a floating-point sum would depend on the order of its rows. What is too large to
+-- be summed exactly is not summed.
 aggregated as (
     select
         provider,
@@ -116,14 +117,10 @@ aggregated as (
         max(high) as high,
         min(low) as low,
         arg_max(close, bar_start_at) as close,
-        case when count(volume) = count(*) then sum(cast(volume as decimal(38, 10))) end
-            as volume,
-        case
-            when count(vwap) = count(*) and count(volume) = count(*)
-                then
-                    cast(sum(cast(vwap * volume as decimal(38, 10))) as double)
-                    / cast(sum(cast(volume as decimal(38, 10))) as double)
-        end as vwap,
+        sum({{ exact('volume') }}) as volume_sum,
+        sum({{ exact('vwap * volume') }}) as turnover_sum,
+        count({{ exact('volume') }}) = count(*) as has_volume,
+        count({{ exact('vwap * volume') }}) = count(*) as has_turnover,
         case when count(trade_count) = count(*) then sum(trade_count) end as trade_count,
         max(available_at) as constituents_available_at,
         count(*) as constituent_count
@@ -159,9 +156,12 @@ final as (
         complete.high,
         complete.low,
         complete.close,
-        cast(complete.volume as double) as volume,
-        complete.vwap,
-        cast(complete.trade_count as bigint) as trade_count,
+        case when complete.has_volume then cast(complete.volume_sum as double) end as volume,
+        case
+            when complete.has_volume and complete.has_turnover and complete.volume_sum > 0
+                then cast(complete.turnover_sum as double) / cast(complete.volume_sum as double)
+        end as vwap,
+        try_cast(complete.trade_count as bigint) as trade_count,
         greatest(
             complete.bar_end_at + to_seconds(precedence.availability_lag_seconds),
             complete.constituents_available_at
@@ -170,11 +170,12 @@ final as (
     from complete
     inner join precedence on complete.provider = precedence.provider
     inner join timeframes on complete.source_timeframe = timeframes.timeframe
-    qualify row_number() over (
-        partition by
-            complete.provider, complete.instrument_id, complete.timeframe, complete.bar_start_at
-        order by timeframes.seconds desc
-    ) = 1
+    qualify
+        row_number() over (
+            partition by
+                complete.provider, complete.instrument_id, complete.timeframe, complete.bar_start_at
+            order by timeframes.seconds desc
+        ) = 1
 )
 
 select * from final

@@ -18,14 +18,25 @@ held as (
 ),
 {% else %}
 held as (
-    select '' as provider, '' as provider_symbol where false
+    select
+        '' as provider,
+        '' as provider_symbol
+    where false
 ),
 {% endif %}
 
 changed as (
-    (select * from symbol_map except select * from applied)
+    (
+        select * from symbol_map
+        except
+        select * from applied
+    )
     union all
-    (select * from applied except select * from symbol_map)
+    (
+        select * from applied
+        except
+        select * from symbol_map
+    )
 ),
 
 final as (

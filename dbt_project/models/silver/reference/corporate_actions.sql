@@ -23,14 +23,15 @@ final as (
         records._row
     from records
     inner join precedence on records.provider = precedence.provider
-    qualify row_number() over (
-        partition by records.instrument_id, records.action_type, records.ex_date
-        order by
-            precedence.precedence,
-            records._fetched_at desc,
-            records._batch_id desc,
-            records._row desc
-    ) = 1
+    qualify
+        row_number() over (
+            partition by records.instrument_id, records.action_type, records.ex_date
+            order by
+                precedence.precedence asc,
+                records._fetched_at desc,
+                records._batch_id desc,
+                records._row desc
+        ) = 1
 )
 
 select * from final

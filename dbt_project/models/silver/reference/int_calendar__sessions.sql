@@ -24,14 +24,15 @@ exchange_sessions as (
 ),
 
 -- The range follows what was fetched, not today's date, so that a rebuild gives the same table.
-days as (
-    select cast(unnest(generate_series(
-        date '1990-01-01',
-        make_date(cast(year(max(fetched_at)) + 1 as integer), 12, 31),
-        interval 1 day
-    )) as date) as session_date
+horizon as (
+    select make_date(cast(year(max(fetched_at)) + 1 as integer), 12, 31) as last_date
     from batches
     having count(*) > 0
+),
+
+days as (
+    select cast(moment as date) as session_date
+    from horizon, generate_series(date '1990-01-01', last_date, interval 1 day) as days (moment)
 ),
 
 round_the_clock as (

@@ -13,7 +13,8 @@ versions as (
     select * from {{ ref('int_instruments__versions') }}
 ),
 
--- A vendor without dates has always used the symbol it uses when we first see it.
+-- A vendor without dates has always used the symbol it uses when we first see it, unless it used it
+-- for something else before.
 listed as (
     select
         provider,
@@ -21,9 +22,14 @@ listed as (
         asset_class,
         instrument_id,
         case
-            when is_dated or valid_from > min(valid_from) over (partition by provider, listing_id)
-                then valid_from
-            else timestamp '1970-01-01'
+            when
+                not is_dated
+                and valid_from = min(valid_from) over (partition by provider, listing_id)
+                and valid_from = min(valid_from) over (
+                    partition by provider, provider_symbol, asset_class
+                )
+                then timestamp '1970-01-01'
+            else valid_from
         end as valid_from,
         valid_to
     from versions

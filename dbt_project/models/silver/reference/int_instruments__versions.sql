@@ -63,18 +63,18 @@ absences as (
 ),
 
 removals as (
-    select
-        states.* replace ('removed' as status, absences.extracted_at as valid_from)
+    select states.* replace ('removed' as status, absences.extracted_at as valid_from)
     from absences
     inner join states
         on
             absences.provider = states.provider
             and absences.listing_id = states.listing_id
-            and states.valid_from < absences.extracted_at
-    qualify row_number() over (
-        partition by absences.provider, absences.listing_id, absences.extracted_at
-        order by states.valid_from desc, states._batch_id desc, states._row desc
-    ) = 1
+            and absences.extracted_at > states.valid_from
+    qualify
+        row_number() over (
+            partition by absences.provider, absences.listing_id, absences.extracted_at
+            order by states.valid_from desc, states._batch_id desc, states._row desc
+        ) = 1
 ),
 
 events as (
@@ -86,21 +86,24 @@ events as (
 one_per_time as (
     select *
     from events
-    qualify row_number() over (
-        partition by provider, listing_id, valid_from
-        order by _fetched_at desc, _batch_id desc, _row desc
-    ) = 1
+    qualify
+        row_number() over (
+            partition by provider, listing_id, valid_from
+            order by _fetched_at desc, _batch_id desc, _row desc
+        ) = 1
 ),
 
 changes as (
     select
         *,
-        md5(concat_ws('|', asset_class, provider_symbol, symbol, name, exchange, currency, status))
-            as state_hash
+        {{ surrogate_key([
+            'asset_class', 'provider_symbol', 'symbol', 'name', 'exchange', 'currency', 'status'
+        ]) }} as state_hash
     from one_per_time
-    qualify state_hash is distinct from lag(state_hash) over (
-        partition by provider, listing_id order by valid_from
-    )
+    qualify
+        state_hash is distinct from lag(state_hash) over (
+            partition by provider, listing_id order by valid_from
+        )
 ),
 
 identified as (

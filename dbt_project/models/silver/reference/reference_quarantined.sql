@@ -22,7 +22,8 @@ corporate_actions as (
         provider_symbol,
         reasons,
         to_json(struct_pack(
-            action_type, ex_date := ex_date_text, ratio := ratio_text, amount := amount_text, currency
+            action_type, currency,
+            ex_date := ex_date_text, ratio := ratio_text, amount := amount_text
         )) as original,
         _fetched_at,
         _batch_id,

@@ -7,7 +7,7 @@ final as (
         _provider as provider,
         calendar,
         library_version,
-        try_cast(session_date as date) as session_date,
+        {{ calendar_date('session_date') }} as session_date,
         {{ utc_timestamp('open_at') }} as open_at,
         {{ utc_timestamp('close_at') }} as close_at,
         try_cast(is_early_close as boolean) as is_early_close,

@@ -9,7 +9,7 @@ final as (
         'equity' as asset_class,
         lower(trim(action_type)) as action_type,
         nullif(trim(ex_date), '') as ex_date_text,
-        try_cast(ex_date as date) as ex_date,
+        {{ calendar_date('ex_date') }} as ex_date,
         nullif(trim(ratio), '') as ratio_text,
         try_cast(ratio as double) as ratio,
         nullif(trim(amount), '') as amount_text,

@@ -1,0 +1,95 @@
+"""A small warehouse of the data that comes with the project: built, changed and judged."""
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from ingest.backfill import backfill
+from ingest.lake import Lake
+from ingest.provider import Provider, Request
+from ingest.providers.exchange_calendars import ExchangeCalendars
+from ingest.providers.sample import Sample
+from ingest.providers.simulator import START, Simulator
+from ingest.settings import PROJECT_ROOT, DataDir
+from orchestration.quality import CHECKS_DIR, QualityReport, run_checks
+
+LANDED_AT = datetime(2024, 2, 28, tzinfo=UTC)
+NOW = LANDED_AT + timedelta(days=2)
+SIMULATED_DAYS = 8
+"""Twice the days in which the simulator makes each of its mistakes once."""
+
+
+def land_demo(data: DataDir) -> None:
+    """Land the sample, a simulated pair and the calendars."""
+    lake = Lake(data, lambda: LANDED_AT)
+    sample, simulator, calendars = (
+        Sample(lake.clock),
+        Simulator(lake.clock, faults=True),
+        ExchangeCalendars(lake.clock),
+    )
+    week = Request("bars", "SIM-BTC/USD", "1m", START, START + timedelta(days=SIMULATED_DAYS))
+    land(lake, calendars, *calendars.default_request("sessions"))
+    land(lake, simulator, week)
+    land(lake, simulator, *simulator.default_request("instruments"))
+    for dataset in sample.datasets:
+        land(lake, sample, *sample.default_request(dataset))
+
+
+def land(lake: Lake, provider: Provider, *requests: Request) -> None:
+    report = backfill(provider, requests, lake, clock=lake.clock)
+    assert report.is_complete, report.failures
+
+
+def build(data: DataDir) -> Path:
+    """Build all models; that dbt's own tests hold is tested with them."""
+    database, target = data.root / "warehouse.duckdb", data.root / "dbt"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--quiet", "--log-path", str(target), "build"),
+            *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
+            *("--target-path", str(target)),
+        ],
+        cwd=PROJECT_ROOT / "dbt_project",
+        env={
+            **os.environ,
+            "TAPEHOUSE_DATA_DIR": str(data.root),
+            "TAPEHOUSE_DATABASE": str(database),
+            "TAPEHOUSE_TEMP_DIRECTORY": str(target),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return database
+
+
+def copy(source: Path, target: Path) -> Path:
+    shutil.copyfile(source, target)
+    return target
+
+
+def change(database: Path, sql: str) -> None:
+    """Run statements on a database file."""
+    with duckdb.connect(str(database)) as connection:
+        for statement in sql.split(";"):
+            connection.execute(statement).fetchall()
+
+
+def judge(
+    database: Path,
+    *,
+    published: Path | None = None,
+    checks_dir: Path = CHECKS_DIR,
+    now: datetime = NOW,
+) -> QualityReport:
+    """Run the gate over a database file, as a build does."""
+    with duckdb.connect(str(database)) as connection:
+        if published:
+            connection.execute(f"attach '{published}' as published (read_only)")
+        return run_checks(connection, now=now, checks_dir=checks_dir)

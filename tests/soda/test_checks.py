@@ -1,0 +1,352 @@
+"""Every declared check: quiet on good data, and the only one to speak of a broken promise."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.quality import CHECKS_DIR, CheckResult, QualityReport, declared_checks
+from tests.soda.demo_warehouse import change, copy, judge
+
+UNJUDGED = {
+    "ops.applied_symbol_map": "what the incremental models remember",
+    "ops.processed_batches": "what the incremental models remember",
+    "ops.rule_fingerprints": "what the incremental models remember",
+    "ops.build_runs": "a record of earlier builds",
+    "ops.soda_results": "a record of earlier builds",
+    "ops.load_requests": "the ledger's second half: judged through load_batches and coverage",
+    "silver.reference_quarantined": "judged through record_balance",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What breaks a promise: statements on the candidate, or on the published version.
+
+    `also` are checks of the same table that the same data breaks by their nature.
+    """
+
+    sql: str = "select 1"
+    published: str | None = None
+    outcome: str = "fail"
+    also: frozenset[str] = frozenset()
+
+
+def warns(sql: str) -> Case:
+    return Case(sql, outcome="warn")
+
+
+def without_column(table: str, column: str) -> Case:
+    return Case(f"alter table {table} drop column {column}")
+
+
+def shrunk(table: str) -> Case:
+    """Return a case in which readers have three times the rows of the candidate."""
+    return Case(published=f"insert into {table} select a.* from {table} as a, range(2)")
+
+
+FB = "instrument_id = 'equity:FB'"
+ONE_FACT = "instrument_id = 'equity:IBM' and session_date = '2010-05-06'"
+ONE_BAR = f"timeframe = '1d' and {ONE_FACT}"
+DERIVED = "is_derived and timeframe = '5m' and bar_start_at = '2024-01-09 10:00'"
+LATER_MSFT = "instrument_id = 'equity:MSFT' and session_date = '2013-03-01'"
+
+CASES: dict[tuple[str, str], Case] = {
+    # -- gold ------------------------------------------------------------------------------------
+    ("gold.dim_instruments", "dim_instruments_have_the_promised_columns"): without_column(
+        "gold.dim_instruments", "exchange"
+    ),
+    ("gold.dim_instruments", "dim_instruments_are_not_empty"): Case(
+        "delete from gold.dim_instruments"
+    ),
+    ("gold.dim_instruments", "dim_instruments_keep_their_volume"): shrunk("gold.dim_instruments"),
+    ("gold.dim_instruments", "dim_instruments_have_one_current_version"): Case(
+        "update gold.dim_instruments set is_current = true"
+    ),
+    ("gold.dim_instruments", "currency_is_given_where_listed"): warns(
+        "update gold.dim_instruments set currency = null where symbol = 'IBM'"
+    ),
+    ("gold.dim_instruments", "asset_class_is_known"): Case(
+        "update gold.dim_instruments set asset_class = 'bond' where symbol = 'IBM'"
+    ),
+    ("gold.dim_sessions", "dim_sessions_have_the_promised_columns"): Case(
+        "alter table gold.dim_sessions alter column is_early_close type varchar"
+    ),
+    ("gold.dim_sessions", "dim_sessions_are_not_empty"): Case("delete from gold.dim_sessions"),
+    ("gold.dim_sessions", "dim_sessions_keep_their_volume"): shrunk("gold.dim_sessions"),
+    ("gold.dim_sessions", "dim_sessions_are_unique"): Case(
+        "insert into gold.dim_sessions select * from gold.dim_sessions limit 1"
+    ),
+    ("gold.dim_sessions", "dim_sessions_reach_beyond_now"): Case(
+        "delete from gold.dim_sessions where calendar = 'XNYS' and session_date >= '2024-02-01'"
+    ),
+    ("gold.dim_sessions", "dim_sessions_last_a_day_at_most"): Case(
+        "update gold.dim_sessions set close_at = close_at + interval 1 day"
+        " where calendar = 'XNYS' and session_date = '2010-05-06'"
+    ),
+    ("gold.fct_daily_bars", "fct_daily_bars_have_the_promised_columns"): without_column(
+        "gold.fct_daily_bars", "total_return"
+    ),
+    ("gold.fct_daily_bars", "fct_daily_bars_keep_their_volume"): shrunk("gold.fct_daily_bars"),
+    ("gold.fct_daily_bars", "fct_daily_bars_are_as_many_as_final_daily_bars"): Case(
+        f"delete from gold.fct_daily_bars where {LATER_MSFT}"
+    ),
+    ("gold.fct_daily_bars", "fct_daily_bars_are_unique"): Case(
+        f"update gold.fct_daily_bars set session_date = '2013-02-28' where {LATER_MSFT}"
+    ),
+    ("gold.fct_daily_bars", "instrument_key_is_in_dim_instruments"): Case(
+        f"update gold.fct_daily_bars set instrument_key = 'nobody' where {ONE_FACT}"
+    ),
+    ("gold.fct_daily_bars", "session_key_is_in_dim_sessions"): Case(
+        f"update gold.fct_daily_bars set session_key = 'never' where {ONE_FACT}"
+    ),
+    ("gold.fct_daily_bars", "price_return_is_missing_only_at_the_first_bar"): Case(
+        f"update gold.fct_daily_bars set price_return = null where {ONE_FACT}"
+    ),
+    ("gold.fct_daily_bars", "price_return_is_not_extreme"): warns(
+        f"update gold.fct_daily_bars set price_return = 0.45 where {ONE_FACT}"
+    ),
+    ("gold.latest_prices", "latest_prices_have_the_promised_columns"): Case(
+        "alter table gold.latest_prices rename column price to last_price"
+    ),
+    ("gold.latest_prices", "latest_prices_keep_their_volume"): shrunk("gold.latest_prices"),
+    ("gold.latest_prices", "latest_prices_are_one_per_instrument"): Case(
+        "insert into gold.latest_prices select * from gold.latest_prices limit 1"
+    ),
+    ("gold.latest_prices", "symbol_is_given"): Case(
+        f"update gold.latest_prices set symbol = null where {FB}"
+    ),
+    ("gold.latest_prices", "latest_prices_cover_every_instrument_with_bars"): Case(
+        f"delete from gold.latest_prices where {FB}"
+    ),
+    ("gold.latest_prices", "price_at_is_not_in_the_future"): Case(
+        f"update gold.latest_prices set price_at = '2024-03-02' where {FB}"
+    ),
+    # -- operations ------------------------------------------------------------------------------
+    ("ops.build_batches", "build_batches_have_the_promised_columns"): without_column(
+        "ops.build_batches", "ledger"
+    ),
+    ("ops.build_batches", "build_batches_are_as_many_as_load_batches"): Case(
+        "delete from ops.build_batches where dataset = 'corporate_actions'"
+    ),
+    ("ops.build_batches", "file_is_unique"): Case(
+        "update ops.build_batches set file = 'the same' where provider = 'sample'"
+    ),
+    ("ops.coverage", "coverage_has_the_promised_columns"): without_column(
+        "ops.coverage", "gap_seconds"
+    ),
+    ("ops.coverage", "coverage_is_not_empty"): Case("delete from ops.coverage"),
+    ("ops.coverage", "coverage_keeps_its_volume"): shrunk("ops.coverage"),
+    ("ops.coverage", "newest_bar_is_recent"): Case(
+        "update rules.dataset_freshness"
+        " set is_static = false, max_hours_since_ask = 72, max_hours_since_bar = 72"
+        " where provider = 'simulator'"
+    ),
+    ("ops.coverage", "coverage_has_no_gaps"): warns(
+        f"update ops.coverage set gap_count = 1 where {FB}"
+    ),
+    ("ops.coverage", "coverage_misses_no_sessions"): warns(
+        f"update ops.coverage set missing_session_count = 1 where {FB}"
+    ),
+    ("ops.load_batches", "load_batches_have_the_promised_columns"): without_column(
+        "ops.load_batches", "loader_version"
+    ),
+    ("ops.load_batches", "load_batches_keep_their_volume"): Case(
+        published="insert into ops.load_batches"
+        " select * replace ('another' as batch_id) from ops.load_batches limit 1"
+    ),
+    ("ops.load_batches", "load_batches_are_unique"): Case(
+        "insert into ops.load_batches select * from ops.load_batches limit 1"
+    ),
+    ("ops.load_batches", "dataset_has_a_freshness_rule"): Case(
+        "delete from rules.dataset_freshness where provider = 'simulator'"
+    ),
+    ("ops.load_batches", "dataset_was_asked_in_time"): Case(
+        "update rules.dataset_freshness set is_static = false, max_hours_since_ask = 24"
+        " where provider = 'simulator'"
+    ),
+    ("ops.load_batches", "load_batches_have_no_recent_dead_letters"): warns(
+        "update ops.load_batches set dead_letter_count = 1 where dataset = 'corporate_actions'"
+    ),
+    ("ops.record_balance", "record_balance_has_the_promised_columns"): Case(
+        "alter table ops.record_balance alter column accepted_count type integer"
+    ),
+    ("ops.record_balance", "record_balance_covers_every_batch"): Case(
+        "delete from ops.record_balance where dataset = 'corporate_actions'"
+    ),
+    ("ops.record_balance", "record_balance_is_exact"): Case(
+        "update ops.record_balance set is_balanced = false where dataset = 'corporate_actions'"
+    ),
+    ("ops.record_balance", "quarantined_count_is_small"): warns(
+        "update ops.record_balance"
+        " set accepted_count = landed_count - 200, quarantined_count = 200"
+        " where provider = 'sample' and dataset = 'bars'"
+    ),
+    ("ops.record_balance", "quarantined_count_is_bearable"): Case(
+        "update ops.record_balance"
+        " set accepted_count = landed_count - 5000, quarantined_count = 5000"
+        " where provider = 'sample' and dataset = 'bars'",
+        also=frozenset({"quarantined_count_is_small"}),
+    ),
+    ("ops.schema_drift", "schema_drift_has_the_promised_columns"): without_column(
+        "ops.schema_drift", "detail"
+    ),
+    ("ops.schema_drift", "schema_drift_is_absent"): warns(
+        "insert into ops.schema_drift values"
+        " ('sample', 'bars', 'vwap', 'new', 'is sent', 'a batch', '2024-01-01')"
+    ),
+    # -- silver ----------------------------------------------------------------------------------
+    ("silver.adjustment_factors", "adjustment_factors_have_the_promised_columns"): without_column(
+        "silver.adjustment_factors", "available_at"
+    ),
+    ("silver.adjustment_factors", "adjustment_factors_keep_their_volume"): shrunk(
+        "silver.adjustment_factors"
+    ),
+    ("silver.adjustment_factors", "adjustment_factors_are_open_for_every_instrument"): Case(
+        f"update silver.adjustment_factors set valid_to = '2013-01-02' where {FB}"
+    ),
+    ("silver.adjustment_factors", "dividend_step_hides_no_unlisted_split"): warns(
+        f"update silver.adjustment_factors set dividend_step = 2 where {FB}"
+    ),
+    ("silver.bar_versions", "bar_versions_have_the_promised_columns"): without_column(
+        "silver.bar_versions", "superseded_by_row"
+    ),
+    ("silver.bar_versions", "bar_versions_are_not_empty"): Case("delete from silver.bar_versions"),
+    ("silver.bar_versions", "bar_versions_keep_their_volume"): shrunk("silver.bar_versions"),
+    ("silver.bars", "bars_have_the_promised_columns"): without_column("silver.bars", "vwap"),
+    ("silver.bars", "bars_are_not_empty"): Case(
+        "delete from silver.bars; delete from silver.bar_versions"
+    ),
+    ("silver.bars", "bars_keep_their_volume"): shrunk("silver.bars"),
+    ("silver.bars", "bars_are_unique"): Case(
+        f"insert into silver.bars select * from silver.bars where {DERIVED}"
+    ),
+    ("silver.bars", "bars_have_sane_prices"): Case(
+        f"update silver.bars set high = low * 0.99 where {ONE_BAR}"
+    ),
+    ("silver.bars", "asset_class_is_known"): Case(
+        f"update silver.bars set asset_class = 'bond' where {ONE_BAR}"
+    ),
+    ("silver.bars", "volume_is_not_negative"): Case(
+        f"update silver.bars set volume = -1 where {ONE_BAR}"
+    ),
+    ("silver.bars", "volume_is_given_except_for_fx"): warns(
+        f"update silver.bars set volume = null where {ONE_BAR}"
+    ),
+    ("silver.bars", "bars_have_no_extreme_spikes"): warns(
+        f"update silver.bars set high = 10 * high where {ONE_BAR}"
+    ),
+    ("silver.bars", "bars_have_begun_by_now"): Case(
+        f"update silver.bars set bar_start_at = '2024-03-02' where {DERIVED}"
+    ),
+    ("silver.bars", "instrument_id_is_in_dim_instruments"): Case(
+        f"delete from gold.dim_instruments where {FB}"
+    ),
+    ("silver.bars", "bars_match_the_current_versions"): Case(
+        f"delete from silver.bar_versions where {ONE_BAR}"
+    ),
+    ("silver.bars_adjusted", "bars_adjusted_have_the_promised_columns"): Case(
+        "create or replace view silver.bars_adjusted as select instrument_id from silver.bars"
+    ),
+    ("silver.bars_adjusted", "bars_adjusted_are_as_many_as_bars"): Case(
+        f"delete from silver.adjustment_factors where {FB}"
+    ),
+    ("silver.bars_quarantined", "bars_quarantined_have_the_promised_columns"): Case(
+        "alter table silver.bars_quarantined alter column reasons type varchar"
+    ),
+    ("silver.bars_quarantined", "bars_quarantined_name_the_file_they_are_in"): Case(
+        "update silver.bars_quarantined set file = 'elsewhere.parquet'"
+    ),
+    ("silver.corporate_actions", "corporate_actions_have_the_promised_columns"): without_column(
+        "silver.corporate_actions", "dividend_currency"
+    ),
+    ("silver.corporate_actions", "corporate_actions_are_there_when_landed"): Case(
+        "delete from silver.corporate_actions"
+    ),
+    ("silver.corporate_actions", "corporate_actions_keep_their_volume"): shrunk(
+        "silver.corporate_actions"
+    ),
+    ("silver.corporate_actions", "split_ratio_is_plausible"): warns(
+        "update silver.corporate_actions set split_ratio = 700 where split_ratio is not null"
+    ),
+    ("silver.corporate_actions", "corporate_actions_are_of_known_instruments"): Case(
+        "delete from gold.dim_instruments where asset_class = 'equity'"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def good(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> QualityReport:
+    published = copy(warehouse, tmp_path_factory.mktemp("good") / "published.duckdb")
+    return judge(warehouse, published=published)
+
+
+def test_good_data_passes(good: QualityReport) -> None:
+    assert good.passed
+    assert good.inactive == ()
+    assert {(result.table, result.name) for result in good.results} == {
+        (check.table, check.name) for check in declared_checks()
+    }
+
+
+def test_the_worst_real_day_of_the_sample_is_shown_and_blocks_nothing(good: QualityReport) -> None:
+    (warning,) = [result for result in good.results if result.outcome != "pass"]
+    assert (warning.name, warning.outcome) == ("price_return_is_not_extreme", "warn")
+    assert warning.failing_keys == ("equity:AAPL|2000-09-29",)
+    assert "-51.9 %" in (warning.detail or "")
+
+
+def test_every_check_has_a_case_that_breaks_its_promise() -> None:
+    assert set(CASES) == {(check.table, check.name) for check in declared_checks()}
+
+
+@pytest.mark.parametrize(("check", "case"), CASES.items(), ids=[".".join(key) for key in CASES])
+def test_a_broken_promise_is_seen_by_its_check_and_no_other(
+    check: tuple[str, str], case: Case, good: QualityReport, warehouse: Path, tmp_path: Path
+) -> None:
+    table, name = check
+    candidate = copy(warehouse, tmp_path / "candidate.duckdb")
+    change(candidate, case.sql)
+    published = None
+    if case.published:
+        published = copy(warehouse, tmp_path / "published.duckdb")
+        change(published, case.published)
+    report = judge(candidate, published=published, checks_dir=only(table, tmp_path / "checks"))
+    results = {result.name: result for result in report.results}
+    assert changed(good, report) == {name, *case.also}
+    assert results[name].outcome == case.outcome
+    assert results[name].detail
+
+
+def test_every_published_table_makes_promises(warehouse: Path) -> None:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        published = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+            " where table_schema in ('silver', 'gold', 'ops') and table_name not like 'int\\_%'"
+            " escape '\\'"
+        ).fetchall()
+    judged = {check.table for check in declared_checks()}
+    assert {name for (name,) in published} - set(UNJUDGED) == judged
+
+
+def only(table: str, folder: Path) -> Path:
+    """Return a folder of checks that holds one table's: the others are as good as before."""
+    schema, name = table.split(".")
+    (folder / schema).mkdir(parents=True)
+    copy(CHECKS_DIR / schema / f"{name}.yml", folder / schema / f"{name}.yml")
+    return folder
+
+
+def changed(before: QualityReport, after: QualityReport) -> set[str]:
+    """Return the checks of the tables in `after` that say something else than in `before`."""
+
+    def verdict(result: CheckResult) -> tuple[str, tuple[str, ...]]:
+        return result.outcome, result.failing_keys
+
+    verdicts = {(result.table, result.name): verdict(result) for result in before.results}
+    return {
+        result.name
+        for result in after.results
+        if verdict(result) != verdicts[result.table, result.name]
+    }
