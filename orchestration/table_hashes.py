@@ -10,10 +10,10 @@ RUN_RECORDS = ("ops.build_runs", "ops.soda_results")
 
 
 def stored_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Return (schema, table) of every stored table of the current database, in order."""
+    """Return (schema, table) of every table readers get from the open database, in order."""
     return connection.execute(
-        "select schema_name, table_name from duckdb_tables()"
-        " where database_name = current_database() and not internal order by all"
+        "select schema_name, table_name from duckdb_tables() where database_name ="
+        " current_database() and not internal and schema_name <> 'staging' order by all"
     ).fetchall()
 
 
@@ -42,11 +42,20 @@ def table_hashes(
             " current_database() and schema_name = ? and table_name = ? order by column_name",
             [schema, table],
         ).fetchall()
-        quoted = ", ".join(f'"{column}"' for column, _ in columns)
+        values = ", ".join(_hashable(column, kind) for column, kind in columns)
         ((rows, total),) = connection.execute(
-            f"select count(*), coalesce(sum(cast(hash({quoted}) as hugeint)), 0)"
+            f"select count(*), coalesce(sum(cast(hash({values}) as hugeint)), 0)"
             f' from "{schema}"."{table}"'
         ).fetchall()
         shape = ",".join(f"{column} {kind}" for column, kind in columns)
         hashes[name] = f"{rows}:{total:x}:{shape}"
     return hashes
+
+
+def _hashable(column: str, kind: str) -> str:
+    """Return an expression whose hash tells apart all values of a column.
+
+    DuckDB gives a list, or a struct, that is NULL, empty or holds one NULL the same hash.
+    """
+    is_nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    return f'cast("{column}" as varchar)' if is_nested else f'"{column}"'

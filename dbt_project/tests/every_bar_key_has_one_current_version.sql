@@ -5,6 +5,6 @@ select
     instrument_id,
     timeframe,
     bar_start_at
-from {{ ref('bar_versions') }}
+from {{ touched_rows(ref('bar_versions')) }}
 group by all
 having count(*) filter (where is_current) <> 1

@@ -2,12 +2,12 @@
 {{ config(meta={'dagster': {'ref': {'name': 'bars'}}}) }}
 
 with versions as (
-    select * from {{ ref('bar_versions') }}
+    select * from {{ touched_rows(ref('bar_versions')) }}
     where is_current
 ),
 
 bars as (
-    select * from {{ ref('bars') }}
+    select * from {{ touched_rows(ref('bars')) }}
 )
 
 select

@@ -6,5 +6,5 @@ select
     timeframe,
     bar_start_at,
     available_at
-from {{ ref('bars') }}
+from {{ touched_rows(ref('bars')) }}
 where is_final and available_at < bar_end_at

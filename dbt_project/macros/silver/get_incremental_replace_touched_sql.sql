@@ -13,6 +13,47 @@
 {% endmacro %}
 
 
+{% macro every_session() -%}
+    *
+{%- endmacro %}
+
+
+{% macro bars_are_rebuilt() %}
+    {#- Whether any of the incremental bar models is built anew, so that all its rows are new. -#}
+    {% if flags.FULL_REFRESH or not relation_exists('silver', 'bars') or symbol_mapping_changed() %}
+        {% do return(true) %}
+    {% endif %}
+    {% for node in graph.nodes.values() %}
+        {% if 'bars_family' in node.config.get('tags', []) and node.name in var('refresh_models') %}
+            {% do return(true) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(false) %}
+{% endmacro %}
+
+
+{% macro touched_rows(relation) %}
+    {#-
+        The rows of a bar table that this build has written, for tests: the others were tested when
+        they were written, and nothing has changed them since. All rows, where there is no build.
+    -#}
+    {%- if not execute or not relation_exists('staging', 'int_bars__touched_sessions') -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {%- set everything = run_query(
+        "select count(*) from staging.int_bars__touched_sessions where instrument_id = '"
+        ~ every_session() ~ "'"
+    ).columns[0].values()[0] -%}
+    {%- if everything -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {{ return(
+        '(select * from ' ~ relation ~ ' where (instrument_id, session_date) in ('
+        ~ 'select (instrument_id, session_date) from staging.int_bars__touched_sessions))'
+    ) }}
+{% endmacro %}
+
+
 {% macro touched_only(relation_alias) %}
     {#- In an incremental run, the semi join that keeps only touched sessions; else nothing. -#}
     {%- set touched_sessions = ref('int_bars__touched_sessions') -%}

@@ -2,8 +2,8 @@
     What the incremental bar models remember between builds: which batches they have taken in, and
     the symbol map they used. Both are written in the transaction that completes `silver.bars`, the
     last of them; a build that stops earlier starts from the same point again, and every one of
-    the models gives the same rows when it takes a batch in twice. What was pending is then empty:
-    tables do not tell in how many steps they were built.
+    the models gives the same rows when it takes a batch in twice. What is pending is in the private
+    schema `staging`: published tables do not tell in how many steps they were built.
 -#}
 
 {% macro create_processed_batches() %}
@@ -24,9 +24,7 @@
     insert into ops.applied_symbol_map
     select provider, provider_symbol, asset_class, instrument_id, valid_from, valid_to
     from {{ ref('int_instruments__symbol_map') }}
-    order by all;
-    delete from {{ ref('int_bars__touched_sessions') }};
-    delete from {{ ref('int_bars__remapped_symbols') }}
+    order by all
 {% endmacro %}
 
 
@@ -55,9 +53,9 @@
 
 {% macro symbol_mapping_changed() %}
     {#- Whether the symbol map now says otherwise of a symbol whose bars are already in. -#}
-    {% if not relation_exists('silver', 'int_bars__remapped_symbols') %}
+    {% if not relation_exists('staging', 'int_bars__remapped_symbols') %}
         {% do return(false) %}
     {% endif %}
-    {% set found = run_query('select count(*) from silver.int_bars__remapped_symbols') %}
+    {% set found = run_query('select count(*) from staging.int_bars__remapped_symbols') %}
     {% do return(found.columns[0].values()[0] > 0) %}
 {% endmacro %}

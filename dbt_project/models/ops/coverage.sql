@@ -7,8 +7,8 @@ covered_ranges as (
     select * from {{ ref('int_bars__covered_ranges') }}
 ),
 
-versions as (
-    select * from {{ ref('bar_versions') }}
+series as (
+    select * from {{ ref('int_bars__series') }}
 ),
 
 asset_classes as (
@@ -43,23 +43,16 @@ covered_summary as (
 
 last_asked as (
     select
-        versions.provider,
-        versions.instrument_id,
-        versions.timeframe,
+        series.provider,
+        series.instrument_id,
+        series.timeframe,
         max(requests.fetched_at) as last_asked_at
-    from (
-        select distinct
-            provider,
-            _symbol,
-            timeframe,
-            instrument_id
-        from versions
-    ) as versions
+    from series
     inner join requests
         on
-            versions.provider = requests.provider
-            and versions._symbol = requests.symbol
-            and versions.timeframe = requests.timeframe
+            series.provider = requests.provider
+            and series._symbol = requests.symbol
+            and series.timeframe = requests.timeframe
     group by all
 ),
 
@@ -69,10 +62,10 @@ held as (
         instrument_id,
         timeframe,
         any_value(asset_class) as asset_class,
-        min(bar_start_at) as first_bar_at,
-        max(bar_end_at) as last_bar_end_at,
-        count(*) filter (where is_provider_current) as bar_count
-    from versions
+        min(first_bar_at) as first_bar_at,
+        max(last_bar_end_at) as last_bar_end_at,
+        cast(sum(bar_count) as bigint) as bar_count
+    from series
     group by all
 ),
 
@@ -82,7 +75,7 @@ held_sessions as (
         instrument_id,
         timeframe,
         session_date
-    from versions
+    from series
 ),
 
 -- Sessions of the market inside covered ranges for which the vendor gave nothing, from its first

@@ -56,8 +56,9 @@ counts as (
         _batch_id,
         count(*) filter (where is_accepted) as accepted_count,
         count(*) filter (where not is_accepted) as quarantined_count,
-        count(distinct _row) as distinct_count,
-        max(_row) + 1 as row_numbers
+        max(_row) + 1 as row_numbers,
+        sum(_row) as row_sum,
+        sum(_row * _row) as row_square_sum
     from judged
     group by _batch_id
 ),
@@ -70,11 +71,15 @@ final as (
         batches.row_count as landed_count,
         coalesce(counts.accepted_count, 0) as accepted_count,
         coalesce(counts.quarantined_count, 0) as quarantined_count,
-        -- Rows are numbered from 0: as many records as landed, all of them different and none
-        -- beyond the last, leave no room for one row lost and another doubled.
+        -- Rows are numbered from 0: as many records as landed, none beyond the last, and the right
+        -- sums of their numbers and squares. That no row is there twice has tests of its own.
         coalesce(counts.accepted_count + counts.quarantined_count, 0) = batches.row_count
-        and coalesce(counts.distinct_count, 0) = batches.row_count
-        and coalesce(counts.row_numbers, 0) = batches.row_count as is_balanced
+        and coalesce(counts.row_numbers, 0) = batches.row_count
+        and coalesce(counts.row_sum, 0)
+        = cast(batches.row_count as hugeint) * (batches.row_count - 1) // 2
+        and coalesce(counts.row_square_sum, 0)
+        = cast(batches.row_count as hugeint) * (batches.row_count - 1)
+        * (2 * batches.row_count - 1) // 6 as is_balanced
     from batches
     left join counts on batches.batch_id = counts._batch_id
 )

@@ -3,8 +3,8 @@ with requests as (
     where dataset = 'bars' and covered_until > start_at
 ),
 
-versions as (
-    select * from {{ ref('bar_versions') }}
+series as (
+    select * from {{ ref('int_bars__series') }}
 ),
 
 -- An instrument may have been asked for under several symbols.
@@ -14,7 +14,7 @@ asked_instruments as (
         _symbol,
         timeframe,
         instrument_id
-    from versions
+    from series
 ),
 
 covered as (

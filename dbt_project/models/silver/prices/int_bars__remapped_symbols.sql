@@ -1,3 +1,4 @@
+{{ config(schema='staging') }}
 {#-
     Compares with tables that are built after this one, as the last build left them; they are named
     rather than referenced because a reference would be a cycle. Their absence means a first build.
@@ -10,11 +11,17 @@ applied as (
     select * from ops.applied_symbol_map
 ),
 
-{% if relation_exists('silver', 'bar_versions') and relation_exists('silver', 'bars_quarantined') %}
+{% if relation_exists('silver', 'int_bars__series') and relation_exists('silver', 'bars_quarantined') %}
 held as (
-    select distinct provider, provider_symbol from silver.bar_versions
+    select distinct
+        provider,
+        provider_symbol
+    from silver.int_bars__series
     union
-    select distinct provider, provider_symbol from silver.bars_quarantined
+    select distinct
+        provider,
+        provider_symbol
+    from silver.bars_quarantined
 ),
 {% else %}
 held as (

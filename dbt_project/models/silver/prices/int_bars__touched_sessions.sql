@@ -1,22 +1,17 @@
 -- depends_on: {{ ref('int_bars__remapped_symbols') }}, {{ ref('int_bars__records') }}
 -- depends_on: {{ ref('load_requests') }}
-{%- set is_first_build = not relation_exists('silver', 'bars') -%}
+{{ config(schema='staging') }}
 {%- set batch_ids = unprocessed_batches() -%}
 
-{% if is_first_build or not batch_ids %}
-with final as (
-    select
-        cast(null as varchar) as instrument_id,
-        cast(null as date) as session_date
-    where false
-)
-{% else %}
+{#- The series held so far are named, not referenced: they are built after this, from it. -#}
+{% if batch_ids and relation_exists('silver', 'int_bars__series') %}
 with new_records as (
     select distinct
         instrument_id,
         session_date
     from {{ ref('int_bars__records') }}
-    where {{ in_batches('_batch_id', batch_ids) }}
+    where
+        {{ in_batches('_batch_id', batch_ids) }}
         and instrument_id is not null
         and session_date is not null
 ),
@@ -27,20 +22,11 @@ new_requests as (
 ),
 
 -- An answer without rows, or one that only confirms, can make bars final or buckets complete.
-held as (
-    select distinct
-        provider,
-        _symbol,
-        instrument_id,
-        session_date
-    from silver.bar_versions
-),
-
 asked as (
     select distinct
         held.instrument_id,
         held.session_date
-    from held
+    from silver.int_bars__series as held
     inner join new_requests
         on
             held.provider = new_requests.provider
@@ -50,12 +36,29 @@ asked as (
             and held.session_date <= cast(new_requests.end_at as date) + 1
 ),
 
-final as (
+touched as (
     select * from new_records
     union
     select * from asked
-)
+),
+{% else %}
+with touched as (
+    select
+        cast(null as varchar) as instrument_id,
+        cast(null as date) as session_date
+    where false
+),
 {% endif %}
+
+final as (
+    select * from touched
+    {% if bars_are_rebuilt() %}
+    union all
+    select
+        '{{ every_session() }}' as instrument_id,
+        date '1970-01-01' as session_date
+    {% endif %}
+)
 
 select * from final
 order by instrument_id, session_date
