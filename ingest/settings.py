@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     coinbase_symbols: str = ""
     demo_data: bool = True
     keep_versions: int = 5
+    threads: int = 2
+    memory_limit: str = "4GB"
     daily_cron: str = "0 1 * * *"
     weekday_cron: str = "0 23 * * 1-5"
     hourly_cron: str = "0 * * * *"

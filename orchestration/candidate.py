@@ -26,7 +26,7 @@ from ingest.fault_points import reached
 from ingest.lake import Lake, new_batch_id, write_synced
 from ingest.locks import exclusive
 from ingest.providers.exchange_calendars import ExchangeCalendars
-from ingest.settings import DataDir
+from ingest.settings import DataDir, Settings
 from orchestration import fingerprint, publication
 from orchestration.dbt import DbtError, DbtResult, NodeDone, build_args, read_manifest, run_build
 from orchestration.quality import QualityReport, run_checks, write_report
@@ -210,7 +210,7 @@ def judge(
     started = time.monotonic()
     path = database_path(data, candidate)
     limits: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": os.environ.get("TAPEHOUSE_MEMORY_LIMIT", "4GB"),
+        "memory_limit": Settings().memory_limit,
         "temp_directory": str(data.build / "tmp"),
     }
     with duckdb.connect(str(path), config=limits) as connection:

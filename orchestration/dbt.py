@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.settings import PROJECT_ROOT, DataDir
+from ingest.settings import PROJECT_ROOT, DataDir, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 NodeDone = Callable[[int, int, str], None]
@@ -46,7 +46,10 @@ def executable() -> str:
 
 def environment(data: DataDir, database: Path) -> dict[str, str]:
     """Return the variables that point the dbt profile at a lake and a database file."""
+    settings = Settings()
     return {
+        "TAPEHOUSE_THREADS": str(settings.threads),
+        "TAPEHOUSE_MEMORY_LIMIT": settings.memory_limit,
         "TAPEHOUSE_DATA_DIR": str(data.root),
         "TAPEHOUSE_DATABASE": str(database),
         "TAPEHOUSE_TEMP_DIRECTORY": str(data.build / "tmp"),
