@@ -181,5 +181,6 @@ def _read_event(line: str, output: list[str], on_node: NodeDone) -> None:
     info, data = event.get("info", {}), event.get("data", {})
     if info.get("level") in ("error", "warn"):
         output.append(info.get("msg", ""))
-    if "node_info" in data and "index" in data and "total" in data and "status" in data:
-        on_node(int(data["index"]), int(data["total"]), data["node_info"].get("node_name", ""))
+    total = data.get("total", data.get("num_models"))  # models and seeds, or tests
+    if "node_info" in data and "index" in data and total and "status" in data:
+        on_node(int(data["index"]), int(total), data["node_info"].get("node_name", ""))

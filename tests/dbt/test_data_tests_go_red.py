@@ -1,0 +1,245 @@
+"""Every dbt data test fails on a database that breaks what it promises.
+
+The SQL that dbt compiled for a test is run on a copy of the demo's database, before and after each
+change that must turn it red. A new test needs a case here, unless its kind says how to break it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.dbt.warehouse import Warehouse, connect
+
+Node = Mapping[str, Any]
+
+ONE_ROW = "rowid = (select min(rowid) from {table})"
+NOT_ABOVE_ZERO = "update {table} set low = 0 where " + ONE_ROW
+HIGH_BELOW = "update {table} set high = low - 1, open = low, close = low where " + ONE_ROW
+OPEN_ABOVE = "update {table} set open = high + 1 where " + ONE_ROW
+CLOSE_BELOW = "update {table} set close = low - 1 where " + ONE_ROW
+PRICE_BOUNDS = (NOT_ABOVE_ZERO, HIGH_BELOW, OPEN_ABOVE, CLOSE_BELOW)
+CLOSED_WHEN_OPENED = ("update {table} set close_at = open_at where " + ONE_ROW,)
+ONE_GOOD = " from (select _batch_id, _row from silver.bar_versions limit 1) as good"
+NO_SAMPLE_BARS = "delete from ops.build_batches where provider = 'sample' and dataset = 'bars';"
+NO_REASON = ("update {table} set reasons = [] where " + ONE_ROW,)
+
+CASES: Mapping[str, tuple[str, ...]] = {
+    "adjustment_factors_factors_are_positive": (
+        "update {table} set split_factor = 0 where " + ONE_ROW,
+        "update {table} set total_return_factor = -1 where " + ONE_ROW,
+    ),
+    "bar_versions_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "bar_versions_losers_name_their_winner": (
+        "update {table} set superseded_by_batch_id = 'x' where is_current",
+        "update {table} set superseded_by_batch_id = null where not is_current",
+    ),
+    "bar_versions_start_is_before_end": (
+        "update {table} set bar_end_at = bar_start_at where " + ONE_ROW,
+    ),
+    "bars_derived_bars_name_their_source": (
+        "update {table} set source_timeframe = null where is_derived",
+        "update {table} set source_timeframe = '1m' where not is_derived",
+        "update {table} set _batch_id = 'x' where is_derived",
+        "update {table} set _batch_id = null where not is_derived",
+    ),
+    "bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "bars_quarantined_reasons_are_given": NO_REASON,
+    "corporate_actions_amounts_are_positive": (
+        "update {table} set split_ratio = 0 where " + ONE_ROW,
+        "update {table} set split_ratio = null, dividend_amount = null where " + ONE_ROW,
+    ),
+    "dataset_freshness_scheduled_datasets_have_a_limit": (
+        "update {table} set max_hours_since_ask = null where not is_static",
+    ),
+    "dim_sessions_sessions_open_before_they_close": CLOSED_WHEN_OPENED,
+    "every_bar_key_has_one_current_version": (
+        "update silver.bar_versions set is_current = true where not is_current",
+        "update silver.bar_versions set is_current = false where is_current and timeframe = '1d'",
+    ),
+    "every_bar_provider_has_a_precedence": (
+        "delete from rules.bar_precedence where provider = 'coinbase'",
+        NO_SAMPLE_BARS + "delete from rules.bar_precedence where provider = 'sample'",
+    ),
+    "every_current_version_has_its_bar": (
+        "delete from silver.bars where not is_derived and timeframe = '1d'",
+    ),
+    "every_final_daily_bar_has_its_fact": (
+        "delete from gold.fct_daily_bars where " + ONE_ROW.format(table="gold.fct_daily_bars"),
+    ),
+    "every_quarantine_reason_has_a_meaning": (
+        "update silver.bars_quarantined set reasons = ['zero_price', 'no_such_reason']",
+        "update silver.reference_quarantined set reasons = ['no_such_reason']",
+        "delete from rules.quarantine_reasons where reason = 'zero_price'",
+    ),
+    "fct_daily_bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "int_bars__derived_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "int_bars__derived_nothing_is_available_before_its_end": (
+        "update {table} set available_at = bar_end_at - interval 1 microsecond where " + ONE_ROW,
+    ),
+    "int_calendar__sessions_sessions_open_before_they_close": CLOSED_WHEN_OPENED,
+    "latest_prices_prices_are_positive": ("update {table} set price = 0 where " + ONE_ROW,),
+    "no_bar_is_available_before_its_end": (
+        "update silver.bars set available_at = bar_end_at - interval 1 second where is_final",
+    ),
+    "no_record_is_both_accepted_and_quarantined": (
+        "update silver.bars_quarantined set _batch_id = good._batch_id, _row = good._row"
+        + ONE_GOOD,
+    ),
+    "record_balance_every_record_is_accounted_for": (
+        "update {table} set is_balanced = false where " + ONE_ROW,
+    ),
+    "reference_quarantined_reasons_are_given": NO_REASON,
+    "symbol_map_intervals_are_half_open": ("update {table} set valid_to = null",),
+}
+"""Changes by test, each of which alone must turn it red; `{table}` is the table it belongs to.
+
+They come beside those that `BY_KIND` has for every test of a kind.
+"""
+
+PENDING: Mapping[str, str] = {
+    "int_bars__remapped_symbols": "insert into {table} values ('vendor', 'X')",
+    "int_bars__touched_sessions": "insert into {table} values ('crypto:X', '2024-01-01')",
+}
+"""What puts a row into tables that are empty when a build has ended."""
+
+
+def test_every_data_test_goes_red(demo: Warehouse, demo_copy: Path) -> None:
+    manifest = demo.manifest()
+    tests = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "test"}
+    assert CASES.keys() <= tests.keys(), "cases of tests that are no more"
+    wrong = []
+    with closing(connect(demo_copy, read_only=False)) as connection:
+        for name, node in tests.items():
+            changes = _changes(node, manifest)
+            if not changes:
+                wrong.append(f"{name} has no case here")
+            for change in changes:
+                with _rolled_back(connection):
+                    _prepare(connection, node, manifest)
+                    if _failures(connection, node):
+                        wrong.append(f"{name} is red before anything is broken")
+                    connection.execute(change)
+                    if not _failures(connection, node):
+                        wrong.append(f"{name} stays green after: {change}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_red_test_and_a_broken_contract_fail_the_build(demo: Warehouse, tmp_path: Path) -> None:
+    """Bars of a provider without a place in the order are of unknown finality: no such table."""
+    broken = Warehouse(tmp_path)
+    demo.copy_database(broken.database)
+    broken.see(demo.data)
+    with closing(connect(broken.database, read_only=False)) as connection:
+        connection.execute("delete from rules.bar_precedence where provider = 'coinbase'")
+        connection.execute("update rules.dataset_freshness set max_hours_since_ask = null")
+    tests = (
+        "dataset_freshness_scheduled_datasets_have_a_limit",
+        "dataset_freshness_grain_is_unique",
+    )
+    done = broken.run_dbt(
+        *("build", "--full-refresh", "--exclude-resource-type", "unit_test"),
+        *("--select", "bar_versions", *tests),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    outcomes = broken.outcomes()
+    assert [outcomes[name] for name in ("bar_versions", *tests)] == ["error", "fail", "pass"]
+    assert "NOT NULL constraint failed" in done.stdout
+    assert "is_final" in done.stdout
+
+
+def test_a_contract_holds_in_the_table_it_built(demo_copy: Path) -> None:
+    with (
+        closing(connect(demo_copy, read_only=False)) as connection,
+        pytest.raises(duckdb.ConstraintException, match="NOT NULL constraint failed"),
+    ):
+        connection.execute("update silver.bars set close = null where timeframe = '1d'")
+
+
+def _changes(node: Node, manifest: Node) -> list[str]:
+    """Return SQL scripts that each break what the test promises."""
+    table = _table(node, manifest)
+    metadata = node.get("test_metadata") or {"name": "", "kwargs": {}}
+    by_kind = BY_KIND.get(metadata["name"], lambda *_: [])
+    of_its_own = CASES.get(node["name"], ())
+    return [
+        *by_kind(table, metadata["kwargs"]),
+        *(change.format(table=table) for change in of_its_own),
+    ]
+
+
+def _unique(table: str, _: Node) -> list[str]:
+    return [f"insert into {table} select * from {table} limit 1"]
+
+
+def _not_null(table: str, kwargs: Node) -> list[str]:
+    return [f"update {table} set {kwargs['column_name']} = null where {_one_row(table)}"]
+
+
+def _foreign(table: str, kwargs: Node) -> list[str]:
+    return [f"update {table} set {kwargs['column_name']} = 'no such' where {_one_row(table)}"]
+
+
+def _intervals(table: str, kwargs: Node) -> list[str]:
+    start, end = kwargs.get("valid_from", "valid_from"), kwargs.get("valid_to", "valid_to")
+    later = f"{start} + interval 1 day"
+    overlapping = (
+        f"select * replace ({later} as {start}) from {table} where {end} > {later} limit 1"
+    )
+    return [
+        f"update {table} set {end} = {start} where {_one_row(table)}",
+        f"update {table} set {end} = {start} - interval 1 day where {_one_row(table)}",
+        f"insert into {table} {overlapping}",
+    ]
+
+
+BY_KIND: Mapping[str, Callable[[str, Node], list[str]]] = {
+    "unique": _unique,
+    "unique_grain": _unique,
+    "not_null": _not_null,
+    "accepted_values": _foreign,
+    "relationships": _foreign,
+    "half_open_intervals": _intervals,
+}
+
+
+def _one_row(table: str) -> str:
+    return ONE_ROW.format(table=table)
+
+
+def _table(node: Node, manifest: Node) -> str:
+    model = manifest["nodes"].get(node.get("attached_node"))
+    return f"{model['schema']}.{model['alias']}" if model else ""
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, node: Node, manifest: Node) -> None:
+    """Turn a view into a table, which can hold what its query would never give."""
+    model = manifest["nodes"].get(node.get("attached_node"))
+    if model is None:
+        return
+    table = _table(node, manifest)
+    if model["config"]["materialized"] == "view":
+        connection.execute(f"create table held as from {table}")
+        connection.execute(f"drop view {table}")
+        connection.execute(f"create table {table} as from held")
+    if model["name"] in PENDING:
+        connection.execute(PENDING[model["name"]].format(table=table))
+    ((count,),) = connection.execute(f"select count(*) from {table}").fetchall()
+    assert count, f"the demo has no rows in {table} to break"
+
+
+def _failures(connection: duckdb.DuckDBPyConnection, node: Node) -> int:
+    query = f"select count(*) from ({node['compiled_code']}\n)"
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+@contextmanager
+def _rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("begin")
+    try:
+        yield
+    finally:
+        connection.execute("rollback")

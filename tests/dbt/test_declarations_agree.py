@@ -1,0 +1,305 @@
+"""What is said in more than one place is the same in all of them.
+
+Python declares what lands, YAML what dbt reads, seeds what rules hold, contracts what is built.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ingest.lake import lake_schema
+from tests.dbt.landing import DATASETS
+from tests.dbt.warehouse import PROJECT, Warehouse, connect, rows
+
+Node = Mapping[str, Any]
+
+LAKE_TYPES = {
+    pa.string(): "varchar",
+    pa.int64(): "bigint",
+    pa.timestamp("us", tz="UTC"): "timestamp with time zone",
+}
+LAYERS = ("staging", "silver", "gold", "ops")
+NOT_IN_THEIR_LAYER = {
+    "int_bars__records": "staging",
+    "int_bars__remapped_symbols": "staging",
+    "int_bars__touched_sessions": "staging",
+}
+"""Models whose schema is not their folder's: what reads the lake or is pending is not published."""
+
+GOLD_NAMES = re.compile(r"(dim|fct|mart|ml)_[a-z_]+|latest_prices")
+SILVER_NAMES = re.compile(r"int_[a-z]+(_[a-z]+)*__[a-z_]+|(?!stg_|int_|dim_|fct_|mart_)[a-z_]+")
+
+
+@pytest.fixture(scope="module")
+def manifest(demo: Warehouse) -> Node:
+    return demo.manifest()
+
+
+@pytest.fixture(scope="module")
+def models(manifest: Node) -> Mapping[str, Node]:
+    return _nodes(manifest, "model")
+
+
+# -- what lands and what dbt reads -----------------------------------------------------------------
+
+
+def test_sources_are_the_datasets_that_can_land(manifest: Node) -> None:
+    sources = {(each["source_name"], each["name"]) for each in manifest["sources"].values()}
+    assert sources == set(DATASETS)
+
+
+def test_source_columns_are_the_columns_of_the_lake(manifest: Node) -> None:
+    declared = {
+        (source["source_name"], source["name"]): [
+            (column["name"], column["data_type"] or "varchar")
+            for column in source["columns"].values()
+        ]
+        for source in manifest["sources"].values()
+    }
+    landed = {
+        key: [(field.name, LAKE_TYPES[field.type]) for field in lake_schema(dataset)]
+        for key, dataset in DATASETS.items()
+    }
+    assert declared == landed
+
+
+def test_every_source_has_a_staging_model_of_its_own(
+    manifest: Node, models: Mapping[str, Node]
+) -> None:
+    readers = {
+        each["unique_id"]: [
+            model["name"] for model in models.values() if each["unique_id"] in _parents(model)
+        ]
+        for each in manifest["sources"].values()
+    }
+    assert all(len(names) == 1 for names in readers.values()), readers
+
+
+def test_all_source_columns_are_described(manifest: Node) -> None:
+    lacking = [
+        f"{source['name']}.{name}"
+        for source in manifest["sources"].values()
+        for name, column in source["columns"].items()
+        if not column["description"]
+    ]
+    assert not lacking
+
+
+# -- rules in seeds --------------------------------------------------------------------------------
+
+
+def test_finality_lags_are_those_of_the_providers(demo: Warehouse) -> None:
+    seed = rows(demo.database, "select provider, finality_lag_seconds from rules.bar_precedence")
+    assert dict(seed) == {
+        provider: dataset.finality_lag.total_seconds()
+        for (provider, name), dataset in DATASETS.items()
+        if name == "bars"
+    }
+
+
+def test_every_dataset_is_static_or_has_a_limit(demo: Warehouse) -> None:
+    seed = rows(demo.database, "select provider, dataset from rules.dataset_freshness")
+    assert sorted(seed) == sorted(DATASETS)
+
+
+def test_quarantine_reasons_are_those_that_rules_can_give(
+    demo: Warehouse, models: Mapping[str, Node]
+) -> None:
+    given = {
+        code
+        for model in models.values()
+        if "reasons" in model["columns"]
+        for pattern in (r"then '(\w+)' end", r"\['(\w+)'\] as reasons")
+        for code in re.findall(pattern, model["compiled_code"])
+    }
+    explained = {
+        code for (code,) in rows(demo.database, "select reason from rules.quarantine_reasons")
+    }
+    assert given == explained
+
+
+def test_timeframes_are_those_of_the_loaders(demo: Warehouse) -> None:
+    known = {name for (name,) in rows(demo.database, "select timeframe from rules.timeframes")}
+    assert {name for dataset in DATASETS.values() for name in dataset.timeframes} <= known
+
+
+# -- what YAML says of tables ----------------------------------------------------------------------
+
+
+def test_models_say_what_a_row_is(manifest: Node) -> None:
+    described = {**_nodes(manifest, "model"), **_nodes(manifest, "seed")}
+    silent = [
+        n for n, node in described.items() if not node["description"].startswith("One row per ")
+    ]
+    assert not silent
+
+
+def test_columns_are_described_typed_and_built(demo: Warehouse, manifest: Node) -> None:
+    built: dict[str, dict[str, str]] = {}
+    with closing(connect(demo.database)) as connection:
+        found = connection.execute(
+            "select schema_name || '.' || table_name, column_name, lower(data_type)"
+            " from duckdb_columns() where database_name = current_database() and not internal"
+            " order by column_index"
+        ).fetchall()
+    for table, column, kind in found:
+        built.setdefault(table, {})[column] = kind
+    declared = {
+        f"{node['schema']}.{node['name']}": {
+            name: column["data_type"] or node["config"].get("column_types", {}).get(name)
+            for name, column in node["columns"].items()
+            if column["description"].strip()
+        }
+        for node in (*_nodes(manifest, "model").values(), *_nodes(manifest, "seed").values())
+    }
+    of_hooks = {"ops.processed_batches", "ops.applied_symbol_map"}
+    assert declared == {table: columns for table, columns in built.items() if table not in of_hooks}
+
+
+def test_not_null_of_a_contract_is_built(demo: Warehouse, models: Mapping[str, Node]) -> None:
+    declared = {
+        (model["schema"], model["name"], column)
+        for model in models.values()
+        if model["config"]["materialized"] != "view"
+        for column, facts in model["columns"].items()
+        if any(constraint["type"] == "not_null" for constraint in facts["constraints"])
+    }
+    built = rows(
+        demo.database,
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where database_name = current_database() and not is_nullable",
+    )
+    assert declared == set(built)
+
+
+def test_contracts_are_enforced_on_what_is_published(models: Mapping[str, Node]) -> None:
+    loose = [
+        name
+        for name, model in models.items()
+        if _layer(model) != "staging" and not model["config"]["contract"]["enforced"]
+    ]
+    assert not loose
+
+
+def test_every_stored_table_has_a_tested_grain(manifest: Node, models: Mapping[str, Node]) -> None:
+    keyed = {
+        test["attached_node"]
+        for test in _nodes(manifest, "test").values()
+        if (test.get("test_metadata") or {}).get("name") in ("unique", "unique_grain")
+        # Ranges of one thing that do not overlap begin at different times.
+        or (test.get("test_metadata") or {}).get("name") == "half_open_intervals"
+    }
+    without = [
+        name
+        for name, model in models.items()
+        if model["config"]["materialized"] != "view" and model["unique_id"] not in keyed
+    ]
+    assert not without
+
+
+def test_every_column_text_is_used() -> None:
+    texts = re.findall(r"{% docs (\w+) %}", (PROJECT / "models/docs/columns.md").read_text("utf-8"))
+    used = {
+        name
+        for folder in ("models", "seeds")
+        for path in (PROJECT / folder).rglob("*.yml")
+        for name in re.findall(r"{{ doc\('(\w+)'\) }}", path.read_text("utf-8"))
+    }
+    assert sorted(texts) == sorted(used)
+
+
+# -- layers ----------------------------------------------------------------------------------------
+
+
+def test_models_are_in_the_schema_of_their_layer(
+    demo: Warehouse, models: Mapping[str, Node]
+) -> None:
+    declared = {name: NOT_IN_THEIR_LAYER.get(name, _layer(node)) for name, node in models.items()}
+    assert set(declared.values()) == set(LAYERS)
+    assert {name: node["schema"] for name, node in models.items()} == declared
+    built = dict(
+        rows(
+            demo.database,
+            "select table_name, table_schema from information_schema.tables"
+            " where table_catalog = current_database()",
+        )
+    )
+    assert {name: built[name] for name in declared} == declared
+
+
+def test_layers_read_only_what_comes_before_them(manifest: Node) -> None:
+    """Staging turns the lake into records, Silver records into truth, Gold truth into answers."""
+    wrong = []
+    for model in _nodes(manifest, "model").values():
+        for parent in _parents(model):
+            allowed = _may_read(model, parent, manifest)
+            if not allowed:
+                wrong.append(f"{model['name']} reads {parent}")
+    assert not wrong
+
+
+def test_names_tell_the_layer(models: Mapping[str, Node]) -> None:
+    wrong = [
+        node["original_file_path"]
+        for name, node in models.items()
+        if not _name_pattern(node).fullmatch(name)
+    ]
+    assert not wrong
+
+
+def test_a_model_and_its_yaml_stand_side_by_side(models: Mapping[str, Node]) -> None:
+    apart = [
+        name
+        for name, node in models.items()
+        if node["patch_path"].split("://")[1]
+        != Path(node["original_file_path"]).with_suffix(".yml").as_posix()
+    ]
+    assert not apart
+
+
+def _may_read(model: Node, parent: str, manifest: Node) -> bool:
+    kind = parent.partition(".")[0]
+    if kind == "seed":
+        return _layer(model) != "staging"
+    if kind == "source":
+        return _layer(model) == "staging"
+    read = manifest["nodes"][parent]
+    return {
+        "staging": read["name"] == "build_batches",
+        "silver": _layer(read) in ("staging", "silver", "ops"),
+        "gold": _layer(read) in ("silver", "gold"),
+        "ops": _layer(read) in ("staging", "silver", "ops"),
+    }[_layer(model)]
+
+
+def _name_pattern(model: Node) -> re.Pattern[str]:
+    folder = Path(model["original_file_path"]).parent.name
+    return {
+        "staging": re.compile(rf"stg_{folder}__[a-z_]+"),
+        "silver": SILVER_NAMES,
+        "gold": GOLD_NAMES,
+        "ops": SILVER_NAMES,
+    }[_layer(model)]
+
+
+def _layer(model: Node) -> str:
+    return str(Path(model["original_file_path"]).parts[1])
+
+
+def _parents(model: Node) -> list[str]:
+    return list(model["depends_on"]["nodes"])
+
+
+def _nodes(manifest: Node, kind: str) -> Mapping[str, Node]:
+    return dict(_of_kind(manifest, kind))
+
+
+def _of_kind(manifest: Node, kind: str) -> Iterator[tuple[str, Node]]:
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == kind:
+            yield node["name"], node

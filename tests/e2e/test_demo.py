@@ -1,0 +1,319 @@
+"""The demo, as a person runs it: what is published, what is shown, and what is left behind."""
+
+import asyncio
+import csv
+import gzip
+import json
+import re
+import stat
+import subprocess
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ingest.provider import Request
+from ingest.providers.simulator import END, START, SYMBOLS, Fault, Simulator
+from ingest.settings import PROJECT_ROOT, Settings
+from orchestration import publication
+from orchestration.run_records import latest_record
+from orchestration.summary import EXAMPLES
+from tests.orchestration.warehouses import copied, executable, files_below, query, tapehouse
+
+SAMPLE = PROJECT_ROOT / "data" / "sample" / "wiki_prices.csv.gz"
+SAMPLE_ROWS = 12_154
+NUMBERS = ("open", "high", "low", "close", "volume", "adj_close")
+SPLITS = {
+    ("AAPL", date(2000, 6, 21)): 2,
+    ("AAPL", date(2005, 2, 28)): 2,
+    ("MSFT", date(2003, 2, 18)): 2,
+}
+CRASH = ("AAPL", date(2000, 9, 29))
+"""No split: the company warned of its earnings, and the price halved."""
+
+Key = tuple[str, date]
+
+
+@cache
+def sample_rows() -> dict[Key, dict[str, str]]:
+    """Return the bundled rows as text, by symbol and date."""
+    with gzip.open(SAMPLE, "rt", encoding="utf-8", newline="") as file:
+        rows = [
+            {name.lower().replace(" ", "_"): text for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+    return {(row["ticker"], date.fromisoformat(row["date"])): row for row in rows}
+
+
+def previous(key: Key) -> Key:
+    """Return the row of the same symbol before `key`."""
+    symbol, day = key
+    return max(other for other in sample_rows() if other[0] == symbol and other[1] < day)
+
+
+def raw_return(key: Key) -> float:
+    closes = [float(sample_rows()[row]["close"]) for row in (key, previous(key))]
+    return closes[0] / closes[1] - 1
+
+
+@pytest.fixture
+def market(demo: Path) -> Path:
+    return demo / "data" / "market.duckdb"
+
+
+# -- what is published ---------------------------------------------------------------------------
+
+
+def test_every_row_of_the_sample_is_published_to_the_digit(market: Path) -> None:
+    published = {
+        (symbol, day): numbers
+        for symbol, day, *numbers in query(
+            market,
+            f"select provider_symbol, session_date, {', '.join(NUMBERS)}"
+            " from silver.bar_versions where provider = 'sample'",
+        )
+    }
+    assert len(published) == len(sample_rows()) == SAMPLE_ROWS
+    wrong = [
+        (key, name, row[name], value)
+        for key, row in sample_rows().items()
+        for name, value in zip(NUMBERS, published[key], strict=True)
+        if Decimal(row[name]) != Decimal(repr(value))
+    ]
+    assert not wrong
+
+
+def test_every_row_of_the_sample_is_a_bar(market: Path) -> None:
+    rows = query(
+        market,
+        "select count(*), count(distinct (instrument_id, session_date)), bool_and(is_final)"
+        " from silver.bars where provider = 'sample' and timeframe = '1d' and not is_derived",
+    )
+    assert rows == [(SAMPLE_ROWS, SAMPLE_ROWS, True)]
+
+
+def adjusted_return(market: Path, key: Key) -> float:
+    found = dict(
+        query(
+            market,
+            "select session_date, close_split_adjusted from silver.bars_adjusted"
+            " where instrument_id = ? and timeframe = '1d' and session_date in (?, ?)",
+            f"equity:{key[0]}",
+            key[1],
+            previous(key)[1],
+        )
+    )
+    return float(str(found[key[1]])) / float(str(found[previous(key)[1]])) - 1
+
+
+@pytest.mark.parametrize(("key", "ratio"), SPLITS.items())
+def test_splits_vanish_from_adjusted_bars(market: Path, key: Key, ratio: int) -> None:
+    assert raw_return(key) < -0.4, "the price as traded halves"
+    expected = (1 + raw_return(key)) * ratio - 1
+    assert abs(expected) < 0.1, "the holder hardly notices"
+    assert adjusted_return(market, key) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_crash_stays_in_adjusted_bars(market: Path) -> None:
+    assert adjusted_return(market, CRASH) == pytest.approx(raw_return(CRASH), rel=1e-9)
+    assert round(raw_return(CRASH), 2) == -0.52
+
+
+def injected(outcome: str) -> Counter[tuple[str, Fault]]:
+    simulator = Simulator(faults=True)
+    return Counter(
+        (symbol, fault)
+        for symbol in SYMBOLS
+        for fault in simulator.injected_faults(symbol, "1m", START, END)
+        if fault.outcome == outcome
+    )
+
+
+def test_the_quarantine_holds_the_injected_faults_and_nothing_else(market: Path) -> None:
+    found = query(market, "select _symbol, reasons, original from silver.bars_quarantined")
+    quarantined = Counter(
+        (symbol, tuple(reasons), json.loads(str(original))["bar_start_at"])
+        for symbol, reasons, original in found
+    )
+    assert quarantined == Counter(
+        {
+            (symbol, (str(fault.reason),), fault.start): count
+            for (symbol, fault), count in injected("quarantined").items()
+        }
+    )
+    kinds = {fault.reason for _, fault in injected("quarantined")}
+    meanings = {
+        reason for (reason,) in query(market, "select reason from rules.quarantine_reasons")
+    }
+    assert len(kinds) > 10
+    assert kinds <= meanings
+
+
+def test_duplicates_are_superseded_by_the_better_row(market: Path) -> None:
+    found = query(
+        market,
+        "select _symbol, strftime(bar_start_at, '%Y-%m-%dT%H:%M:%SZ'), close, is_current"
+        " from silver.bar_versions where provider = 'simulator'"
+        " qualify count(*) over (partition by instrument_id, timeframe, bar_start_at) > 1",
+    )
+    current = {(symbol, start): close for symbol, start, close, is_current in found if is_current}
+    superseded = Counter(
+        (symbol, start) for symbol, start, _, is_current in found if not is_current
+    )
+    wanted = Counter((symbol, fault.start) for symbol, fault in injected("superseded"))
+    assert superseded == wanted
+    assert sum(wanted.values()) > 10
+    assert current == {key: close for key, close in faultless_closes().items() if key in wanted}
+
+
+def faultless_closes() -> dict[tuple[str, str], float]:
+    closes = {}
+    for symbol in SYMBOLS:
+        answer = asyncio.run(Simulator().fetch(Request("bars", symbol, "1m", START, END)))
+        assert isinstance(answer.records, pa.Table)
+        for row in answer.records.to_pylist():
+            closes[symbol, row["start"]] = float(row["close"])
+    return closes
+
+
+def test_every_record_is_accounted_for(market: Path) -> None:
+    rows = query(
+        market,
+        "select bool_and(is_balanced), sum(landed_count) = sum(accepted_count + quarantined_count)"
+        " from ops.record_balance",
+    )
+    assert rows == [(True, True)]
+
+
+def test_nothing_that_is_published_points_into_the_lake(market: Path) -> None:
+    schemas = query(
+        market,
+        "select schema_name from duckdb_tables()"
+        " union select schema_name from duckdb_views() where not internal",
+    )
+    assert {name for (name,) in schemas} == {"gold", "ops", "rules", "silver"}
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def test_nobody_can_write_to_a_version(market: Path) -> None:
+    assert market.is_symlink()
+    assert stat.S_IMODE(market.resolve().stat().st_mode) == 0o444
+
+
+def test_an_older_client_reads_every_table(market: Path) -> None:
+    version = duckdb_cli("-version")
+    assert version.startswith("v1."), "meant to be older than the engine that wrote the file"
+    relations = query(
+        market,
+        "select table_schema || '.' || table_name from information_schema.tables order by all",
+    )
+    counts = "; ".join(f"select '{name}', count(*) from {name}" for (name,) in relations)
+    lines = duckdb_cli("-readonly", "-list", "-noheader", str(market), counts).splitlines()
+    assert [line.split("|")[0] for line in lines] == [name for (name,) in relations]
+    bars = duckdb_cli("-readonly", "-list", "-noheader", str(market), BARS_OF_SAMPLE)
+    assert int(bars) == SAMPLE_ROWS
+
+
+BARS_OF_SAMPLE = "select count(*) from silver.bars where provider = 'sample'"
+
+
+def duckdb_cli(*arguments: str) -> str:
+    done = subprocess.run(
+        [executable("duckdb"), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.stdout.strip()
+
+
+# -- the shell -----------------------------------------------------------------------------------
+
+
+def test_the_shell_greets_with_the_tables_and_answers(demo: Path, tmp_path: Path) -> None:
+    done = tapehouse(demo / "data", "shell", stdin="select 40 + 2;\n", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "read-only" in done.stdout
+    assert "gold.latest_prices" in done.stdout
+    assert "42" in done.stdout
+    for example in EXAMPLES:
+        assert example in done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_the_shell_suggests_has_an_answer(market: Path, example: str) -> None:
+    assert query(market, example)
+
+
+def test_the_shell_cannot_write(demo: Path, tmp_path: Path) -> None:
+    done = tapehouse(
+        demo / "data", "shell", stdin="create table silver.mine (a int);\n", HOME=str(tmp_path)
+    )
+    assert "read-only" in done.stderr
+
+
+# -- what is shown -------------------------------------------------------------------------------
+
+
+def shown(demo: Path) -> str:
+    return (demo / "output.txt").read_text(encoding="utf-8")
+
+
+def test_the_summary_has_the_figures(demo: Path, market: Path) -> None:
+    output = shown(demo)
+    version = publication.current_version(Settings(data_dir=demo / "data").data)
+    assert re.search(rf"Build {version}: passed; \d+ dbt tests and \d+ Soda checks passed", output)
+    assert f"Published {version} as {market}" in output
+    quarantined, superseded = (
+        sum(injected(outcome).values()) for outcome in ("quarantined", "superseded")
+    )
+    ((landed,),) = query(
+        market,
+        "select landed_count from ops.record_balance"
+        " where provider = 'simulator' and dataset = 'bars'",
+    )
+    kept = int(str(landed)) - quarantined - superseded
+    figures = {
+        re.sub(r"\s*│\s*", "|", line.strip("│ "))
+        for line in output.splitlines()
+        if line.startswith("│")
+    }
+    assert f"sample bars|{SAMPLE_ROWS:,}|{SAMPLE_ROWS:,}|0|0" in figures
+    simulated = f"{landed:,}|{kept:,}|{superseded}|{quarantined}"
+    assert f"simulator bars (simulated)|{simulated}" in figures
+    for step in ("raw sample bars", "warehouse", "soda", "published market"):
+        assert any(re.fullmatch(rf"{step}\|\d+\.\d", line) for line in figures)
+    for command in ("make shell", "make dev", "make docs"):
+        assert command in output
+
+
+def test_the_demo_leaves_nothing_outside_its_data_folder(demo: Path) -> None:
+    assert sorted(path.name for path in demo.iterdir()) == ["data", "home", "output.txt"]
+    assert not list(files_below(demo / "home"))
+
+
+def test_the_quality_report_is_where_the_summary_says(demo: Path) -> None:
+    found = re.search(r"Report: (\S+)", shown(demo))
+    assert found
+    version = publication.current_version(Settings(data_dir=demo / "data").data)
+    assert str(version) in Path(found[1]).read_text(encoding="utf-8")
+
+
+def test_a_second_demo_publishes_nothing_and_says_so(demo: Path, tmp_path: Path) -> None:
+    settings = copied(demo / "data", tmp_path / "data")
+    before = publication.versions(settings.data)
+    done = tapehouse(settings.data_dir, "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Nothing has changed; still published: {before[0].version}" in done.stdout
+    assert publication.versions(settings.data) == before
+    record = latest_record(settings.data)
+    assert record
+    assert record.status == "unchanged"
+    assert record.build_id != before[0].version

@@ -1,0 +1,43 @@
+"""The lake is the truth: a database that is lost comes back the same."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ingest.settings import DataDir
+from orchestration import publication
+from orchestration.run_records import latest_record
+from tests.orchestration.warehouses import copied, hashes, tapehouse
+
+
+def lose_databases(data: DataDir) -> None:
+    """Remove every database file; lake and run records stay."""
+    data.market.unlink()
+    shutil.rmtree(data.published)
+    shutil.rmtree(data.build)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Asia/Tokyo",
+        # The demo itself runs in the caller's zone; more zones show nothing new.
+        pytest.param("UTC", marks=pytest.mark.slow),
+        pytest.param("America/St_Johns", marks=pytest.mark.slow),
+    ],
+)
+def test_a_lost_database_is_rebuilt_the_same(zone: str, demo: Path, tmp_path: Path) -> None:
+    data = copied(demo / "data", tmp_path / "data").data
+    before = hashes(data.market)
+    lose_databases(data)
+    assert not list(data.root.rglob("*.duckdb"))
+    for command in ("build", "publish"):
+        done = tapehouse(data.root, command, TZ=zone)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert hashes(data.market) == before
+    record = latest_record(data)
+    assert record
+    assert record.is_full_refresh
+    assert record.base_version is None
+    assert publication.current_version(data) == record.build_id

@@ -1,0 +1,114 @@
+"""A changed rule makes the next build redo what it touches, and rows come back or change hands."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestration import candidate as building
+from orchestration.run_records import RunRecord
+from tests.orchestration.warehouses import (
+    INBOX_CLOSE,
+    INBOX_DAYS,
+    PROJECT_VARIABLE,
+    build,
+    copied,
+    edited_project,
+    query,
+)
+
+Edit = Callable[[str], str]
+BAR_RULES = "macros/silver/bar_rules.sql"
+SYMBOL_MAP = "seeds/symbol_map.csv"
+PRECEDENCE = "seeds/bar_precedence.csv"
+
+ODD_VERSIONS = "select close, volume from silver.bar_versions where provider_symbol = 'ODD'"
+UNKNOWN = "SIM-UNKNOWN/USD"
+UNKNOWN_VERSIONS = (
+    f"select distinct instrument_id from silver.bar_versions where provider_symbol = '{UNKNOWN}'"
+)
+UNKNOWN_QUARANTINED = (
+    f"select count(*) from silver.bars_quarantined where provider_symbol = '{UNKNOWN}'"
+)
+CONTESTED = (
+    "select distinct provider from silver.bars where instrument_id = 'equity:AAPL'"
+    f" and session_date in {INBOX_DAYS}"
+)
+
+
+@pytest.fixture
+def rebuilt(
+    small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, Edit], tuple[RunRecord, Path, Path]]:
+    """Return a function that edits a rule and builds: it gives the record, and before and after."""
+
+    def rebuild(name: str, edit: Edit) -> tuple[RunRecord, Path, Path]:
+        settings = copied(small, tmp_path / "warehouse")
+        edited = edited_project(project, tmp_path / "project", {name: edit})
+        monkeypatch.setenv(PROJECT_VARIABLE, str(edited))
+        return build(settings), settings.data.market, settings.data.candidate
+
+    return rebuild
+
+
+Rebuilt = Callable[[str, Edit], tuple[RunRecord, Path, Path]]
+
+
+def test_rows_come_back_when_a_quarantine_rule_is_relaxed(rebuilt: Rebuilt) -> None:
+    def accept_any_volume(text: str) -> str:
+        return re.sub(r"'close', 'volume',(\s)", r"'close',\1", text)
+
+    record, before, after = rebuilt(BAR_RULES, accept_any_volume)
+    assert {"bar_versions", "bars_quarantined"} <= set(record.refreshed_models)
+    assert not record.is_full_refresh
+    assert query(before, ODD_VERSIONS) == []
+    assert query(after, ODD_VERSIONS) == [(10.5, None)]
+    assert query(after, "select 1 from silver.bars_quarantined where provider_symbol = 'ODD'") == []
+
+
+def test_rows_come_back_when_a_symbol_is_mapped(rebuilt: Rebuilt) -> None:
+    line = f"simulator,{UNKNOWN},crypto,crypto:{UNKNOWN},1970-01-01,9999-12-31\n"
+    record, before, after = rebuilt(SYMBOL_MAP, lambda text: text + line)
+    assert {"bar_versions", "bars_quarantined", "bars"} <= set(record.refreshed_models)
+    assert query(before, UNKNOWN_VERSIONS) == []
+    assert query(before, UNKNOWN_QUARANTINED) != [(0,)]
+    assert query(after, UNKNOWN_VERSIONS) == [(f"crypto:{UNKNOWN}",)]
+    assert query(after, UNKNOWN_QUARANTINED) == [(0,)]
+
+
+def test_another_winner_takes_over_when_precedence_changes(rebuilt: Rebuilt) -> None:
+    record, before, after = rebuilt(
+        PRECEDENCE, lambda text: re.sub(r"^inbox,\d+", "inbox,1", text, flags=re.MULTILINE)
+    )
+    assert {"bar_versions", "bars"} <= set(record.refreshed_models)
+    assert "bars_quarantined" not in record.refreshed_models, "quarantine asks for no precedence"
+    assert query(before, CONTESTED) == [("sample",)]
+    assert query(after, CONTESTED) == [("inbox",)]
+    closes = query(after, CONTESTED.replace("provider", "close"))
+    assert closes == [(float(INBOX_CLOSE),)]
+
+
+# -- what changes no rule ------------------------------------------------------------------------
+
+
+def test_an_untouched_project_refreshes_nothing(small: Path, tmp_path: Path) -> None:
+    data = copied(small, tmp_path / "warehouse").data
+    begun = building.begin(data)
+    assert begun.refreshed_models == ()
+    assert not begun.is_full_refresh
+
+
+def test_another_description_or_test_refreshes_nothing(
+    small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say_otherwise(text: str) -> str:
+        return re.sub(r'description: ".*"', 'description: "Said otherwise."', text)
+
+    edits: dict[str, Edit] = {
+        "models/silver/prices/bars.yml": say_otherwise,
+        "tests/one_more.sql": lambda _: "select 1 where false\n",
+    }
+    monkeypatch.setenv(PROJECT_VARIABLE, str(edited_project(project, tmp_path / "project", edits)))
+    begun = building.begin(copied(small, tmp_path / "warehouse").data)
+    assert begun.refreshed_models == ()

@@ -1,0 +1,355 @@
+"""The `tapehouse` command: what it says, and the exit code scripts go by."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ingest.settings import DataDir, Settings
+from orchestration import cli, publication
+from orchestration.candidate import builder_lock
+from orchestration.dbt import DbtError
+from orchestration.run_records import RunRecord
+from tests.orchestration.database_files import candidate
+from tests.orchestration.warehouses import (
+    INBOX_FILE,
+    PROJECT_VARIABLE,
+    candidate_of,
+    copied,
+    drop,
+    tapehouse,
+)
+
+COMMANDS = (
+    "ingest", "build", "publish", "versions", "rollback", "status", "demo", "dev", "shell", "docs",
+)  # fmt: skip
+ONE_DAY = ("--start", "2024-01-08", "--end", "2024-01-09", "--symbols", "SIM-BTC/USD")
+USAGE, FAILED, FINE = 2, 1, 0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command wrote, with its lines and boxes joined to one text, and how it ended."""
+
+    code: int
+    text: str
+
+
+Run = Callable[..., Shown]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs the command in this process, as the console script does."""
+
+    def call(*arguments: str) -> Shown:
+        monkeypatch.setattr(sys, "argv", ["tapehouse", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return Shown(code if isinstance(code, int) else 0, joined(out + err))
+
+    return call
+
+
+@pytest.fixture
+def data() -> DataDir:
+    """Return the warehouse that commands of this test work on."""
+    return Settings().data
+
+
+def joined(text: str) -> str:
+    return " ".join(re.sub(r"[╭╮╰╯│─┃━┏┓┡┩└┘┬┴╇┳┷┼]", " ", text).split())
+
+
+# -- help ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), *((name,) for name in COMMANDS), ("ingest", "backfill"), ("ingest", "inbox")],
+)
+def test_every_command_explains_itself(run: Run, arguments: tuple[str, ...]) -> None:
+    shown = run(*arguments, "--help")
+    assert shown.code == FINE
+    assert shown.text.startswith(" ".join(("Usage: tapehouse", *arguments)))
+    described = shown.text.split("[ARGS]...")[-1].split("Options")[0]
+    assert re.search(r"[A-Z].* .*\.", described), "a sentence says what it does"
+
+
+def test_the_help_lists_every_command(run: Run) -> None:
+    text = run("--help").text
+    assert all(f" {command} " in text for command in COMMANDS)
+    assert set(COMMANDS) == {
+        *(str(command.name or command.callback.__name__) for command in cli.app.registered_commands
+          if command.callback),
+        *(str(group.name) for group in cli.app.registered_groups),
+    }  # fmt: skip
+
+
+def test_no_command_is_a_request_for_help(run: Run) -> None:
+    assert "Usage: tapehouse" in run().text
+    assert "Usage: tapehouse ingest" in run("ingest").text
+
+
+def test_the_console_script_is_installed(tmp_path: Path) -> None:
+    done = tapehouse(tmp_path, "versions")
+    assert (done.returncode, done.stderr) == (FINE, "")
+    assert "version" in done.stdout
+
+
+# -- ingest --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--provider", "nyse"), "no provider 'nyse'; there are: coinbase, exchange_calendars,"),
+        (("--provider", "nyse"), "Files are landed with `tapehouse ingest inbox`"),
+        (("--provider", "inbox"), "there is no provider 'inbox'"),
+        (("--provider", "sample", "--timeframes", "1h"), "sample has no '1h' bars; it has 1d"),
+        (
+            ("--provider", "simulator", "--timeframes", "5m"),
+            "simulator has no '5m' bars; it has 1m. Coarser bars are derived.",
+        ),
+        (("--provider", "sample", "--timeframes", "2d"), "sample has no '2d' bars"),
+        (("--provider", "coinbase", "--days", "3"), "no symbols are configured for coinbase"),
+        (
+            ("--provider", "coinbase", "--symbols", "BTC-USD"),
+            "give --start or --days: how far back to go",
+        ),
+        (
+            ("--provider", "sample", "--start", "2010-01-01", "--days", "3"),
+            "give --start or --days, not both",
+        ),
+        (("--provider", "sample", "--start", "soon"), "'soon' is neither a day (2024-01-31) nor"),
+        (("--provider", "sample", "--start", "2010-02-30"), "'2010-02-30' is neither a day"),
+        (
+            ("--provider", "sample", "--start", "2010-01-02", "--end", "2010-01-01"),
+            "the range is empty: it starts at 2010-01-02 00:00Z and ends at 2010-01-01 00:00Z",
+        ),
+        (("--provider", "sample", "--faults"), "only the simulator has --faults and --revision"),
+        (("--provider", "sample", "--days", "many"), "Invalid value for '--days'"),
+        ((), "Missing option '--provider'"),
+    ],
+)
+def test_a_backfill_that_makes_no_sense_is_explained(
+    run: Run, data: DataDir, arguments: tuple[str, ...], message: str
+) -> None:
+    shown = run("ingest", "backfill", *arguments)
+    assert shown.code == USAGE
+    assert message in shown.text
+    assert not data.lake.exists(), "nothing is landed"
+
+
+def test_a_backfill_shows_what_it_landed(run: Run) -> None:
+    first = run("ingest", "backfill", "--provider", "simulator", *ONE_DAY)
+    assert first.code == FINE
+    assert "simulator bars 1 1,437 0 0 0" in first.text
+    again = run("ingest", "backfill", "--provider", "simulator", *ONE_DAY)
+    assert "simulator bars 0 0 0 0 0" in again.text
+    forced = run("ingest", "backfill", "--provider", "simulator", *ONE_DAY, "--force")
+    assert "simulator bars 1 0 1 0 0" in forced.text
+    revised = run(
+        "ingest", "backfill", "--provider", "simulator", *ONE_DAY, "--force", "--revision", "1"
+    )
+    assert "simulator bars 1 1,437 0 0 0" in revised.text
+
+
+def test_a_symbol_the_vendor_does_not_have_fails_alone(run: Run) -> None:
+    shown = run("ingest", "backfill", "--provider", "sample", "--symbols", "IBM, ENRON")
+    assert shown.code == FAILED
+    assert "sample bars 2 3,270 0 0 1" in shown.text
+    assert "bars ENRON 1d" in shown.text
+    assert "the sample has no symbol 'ENRON'; it has AAPL, FB, GOOG, IBM, MSFT" in shown.text
+
+
+def test_the_inbox_says_where_to_drop_files(run: Run, data: DataDir) -> None:
+    shown = run("ingest", "inbox")
+    assert shown.code == FINE
+    assert "Nothing to land. Drop files into" in shown.text
+    assert str(data.inbox / "bars") in shown.text.replace(" ", "")
+
+
+def test_the_inbox_tells_of_every_file(run: Run) -> None:
+    drop(Settings(), "good.csv", INBOX_FILE)
+    assert run("ingest", "inbox").code == FINE
+    drop(Settings(), "again.csv", INBOX_FILE)
+    drop(Settings(), "bad [red].csv", "asset_class,symbol\nequity,AAPL\n")
+    shown = run("ingest", "inbox")
+    assert shown.code == FAILED
+    assert "again.csv already_landed" in shown.text
+    assert "bad [red].csv rejected" in shown.text
+    waiting = drop(Settings(), "later.csv", INBOX_FILE.replace("AAPL", "MSFT"))
+    status = run("status").text
+    assert f"Inbox: 1 waiting in {waiting.parents[1]}" in status
+    assert "Inbox: 1 rejected in" in status
+
+
+# -- build and publish ---------------------------------------------------------------------------
+
+
+def test_a_project_that_does_not_parse_is_an_error_without_a_traceback(
+    run: Run, data: DataDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "dbt_project.yml").write_text("name: [/red] no project\n")
+    monkeypatch.setenv(PROJECT_VARIABLE, str(tmp_path / "broken"))
+    shown = run("build")
+    assert shown.code == FAILED
+    assert "Error: the dbt project does not parse" in shown.text
+    assert "Traceback" not in shown.text
+    assert not data.market.exists()
+
+
+def test_an_expected_error_is_shown_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DbtError("model bars: [/] list[1] [bold]")
+
+    monkeypatch.setattr(cli.line, "build", fail)
+    shown = run("build")
+    assert (shown.code, shown.text) == (FAILED, "Error: model bars: [/] list[1] [bold]")
+
+
+def test_somebody_else_s_build_is_an_error_that_names_it(run: Run, data: DataDir) -> None:
+    with builder_lock(data, "a build of mine"):
+        shown = run("build")
+    assert shown.code == FAILED
+    assert "is locked by a build of mine" in shown.text
+
+
+def test_nothing_to_publish_says_what_to_do(run: Run) -> None:
+    shown = run("publish")
+    expected = "Error: there is no candidate to publish; run `tapehouse build` first"
+    assert (shown.code, shown.text) == (FAILED, expected)
+
+
+def test_publish_rollback_hold_and_resume(run: Run, ready: Path, data: DataDir) -> None:
+    settings = copied(ready, data.root)
+    old, new = publication.current_version(data), candidate_of(settings).build_id
+    shown = run("publish")
+    assert (shown.code, shown.text) == (FINE, f"Published {new} as {data.market}")
+
+    listed = run("versions").text
+    published_at = publication.versions(data)[0].published_at[:19]
+    megabytes = f"{publication.versions(data)[0].size_bytes / 1e6:,.1f} MB"
+    assert f"{new} {published_at}Z {megabytes} current {old}" in listed
+    assert listed.count("current") == 1
+
+    shown = run("rollback", str(old))
+    assert shown.code == FINE
+    assert f"{old} is current Publication is held at {old} since" in shown.text
+    assert f"Publication is held at {old}" in run("versions").text
+    assert f"Publication is held at {old}" in run("status").text
+
+    refused = run("publish")
+    assert refused.code == FAILED
+    assert "there is no candidate" in refused.text
+    resumed = run("publish", "--resume")
+    assert (resumed.code, resumed.text) == (FINE, f"Nothing to publish: {old} stays current")
+    assert "held" not in run("versions").text
+
+
+def test_a_rollback_to_what_is_not_kept_names_what_is(run: Run, data: DataDir) -> None:
+    publication.publish_file(data, candidate(data, 1), "v1", keep=3)
+    shown = run("rollback", "v2")
+    assert (shown.code, shown.text) == (
+        FAILED,
+        "Error: there is no version 'v2'; kept are: v1",
+    )
+
+
+def test_no_version_yet(run: Run, data: DataDir) -> None:
+    assert run("versions").code == FINE
+    assert run("rollback", "v1").text.endswith("kept are: none")
+    status = run("status")
+    assert status.code == FINE
+    assert "Published: nothing yet" in status.text
+    assert not data.market.exists()
+
+
+def test_the_status_shows_version_build_and_lake(run: Run, small: Path, data: DataDir) -> None:
+    settings = copied(small, data.root)
+    version = publication.current_version(settings.data)
+    text = run("status").text
+    assert f"Published: {version}" in text
+    assert re.search(rf"Build {version}: passed; \d+ dbt tests and \d+ Soda checks passed", text)
+    for line in ("sample bars 1 3,270 0", "inbox bars 1 4 0", "sample corporate_actions 1 3 0"):
+        assert line in text
+
+
+def test_the_status_shows_why_a_build_failed(run: Run, data: DataDir) -> None:
+    RunRecord(
+        build_id="20240301T000000000000Z-0",
+        started_at="2024-03-01T00:00:00.000000Z",
+        finished_at=None,
+        status="failed",
+        base_version=None,
+        rules_fingerprint=None,
+        as_of=None,
+        is_full_refresh=True,
+        error="model bars: a list[1] in [/brackets]",
+    ).write(data)
+    text = run("status").text
+    assert "Build 20240301T000000000000Z-0: failed" in text
+    assert "model bars: a list[1] in [/brackets]" in text
+
+
+# -- programs it hands over to -------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return the command lines of programs that would have taken this process's place."""
+    commands: list[list[str]] = []
+
+    def note(_program: str, command: list[str]) -> None:
+        commands.append(command)
+
+    monkeypatch.setattr(os, "execvp", note)
+    return commands
+
+
+def test_a_shell_needs_a_published_version(run: Run, started: list[list[str]]) -> None:
+    shown = run("shell")
+    assert shown.code == FAILED
+    assert "nothing is published yet; run `make demo` or `tapehouse build`" in shown.text
+    assert not started
+
+
+def test_a_shell_opens_the_resolved_version_read_only(
+    run: Run, started: list[list[str]], small: Path, data: DataDir
+) -> None:
+    copied(small, data.root)
+    run("shell")
+    ((program, *arguments),) = started
+    assert Path(program).name == "duckdb"
+    assert "-readonly" in arguments
+    assert arguments[-1] == str(publication.current_path(data))
+
+
+def test_the_ui_keeps_its_history_with_the_warehouse(
+    run: Run, started: list[list[str]], data: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+    run("dev")
+    assert started == [[cli._tool("dagster"), "dev", "-m", "orchestration.definitions"]]
+    assert os.environ["DAGSTER_HOME"] == str(data.dagster_home)
+    assert "enabled: false" in (data.dagster_home / "dagster.yaml").read_text(encoding="utf-8")
+
+
+def test_docs_describe_every_published_table(run: Run, small: Path, data: DataDir) -> None:
+    copied(small, data.root)
+    before = data.market.read_bytes()
+    assert run("docs", "--no-serve").code == FINE
+    folder = data.build / "docs"
+    assert (folder / "index.html").stat().st_size
+    catalog = json.loads((folder / "catalog.json").read_text(encoding="utf-8"))
+    assert "model.tapehouse.bars" in catalog["nodes"]
+    assert data.market.read_bytes() == before
