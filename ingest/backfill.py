@@ -20,6 +20,7 @@ from ingest.provider import (
     ProviderError,
     Reject,
     Request,
+    TerminalError,
 )
 
 CONCURRENT_REQUESTS = 8
@@ -36,10 +37,11 @@ def no_progress(_done: int, _total: int, _what: str) -> None:
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that brought nothing usable, and why."""
+    """A request that brought nothing usable, and why; asking a terminal one again cannot help."""
 
     request: Request
     error: str
+    is_terminal: bool = False
 
 
 @dataclass
@@ -76,6 +78,11 @@ class LandingReport:
     def is_complete(self) -> bool:
         """Return whether everything asked for is landed."""
         return not self.failures and not self.partial
+
+    @property
+    def can_improve(self) -> bool:
+        """Return whether asking again may bring more."""
+        return bool(self.partial) or not all(failure.is_terminal for failure in self.failures)
 
 
 def backfill(
@@ -193,4 +200,4 @@ class _Run:
                 )
                 return Failure(request, f"{error}; the answer is in {path}")
             except ProviderError as error:
-                return Failure(request, str(error))
+                return Failure(request, str(error), isinstance(error, TerminalError))

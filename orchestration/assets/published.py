@@ -30,7 +30,7 @@ def published_asset(upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         if held := publication.hold(settings.data):
             context.log.warning("publication is held at version %s", held["version"])
             return dg.MaterializeResult(metadata={"held_at": held["version"], "published": False})
-        candidate = candidate_of_run(settings.data, context.instance, context.run_id)
+        candidate = candidate_of_run(settings.data, context.instance, context.run.run_id)
         version = line.publish(settings, build_id=candidate.build_id if candidate else None)
         current = publication.current_version(settings.data)
         return dg.MaterializeResult(

@@ -70,7 +70,7 @@ def warehouse_assets(manifest: Path) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         data = warehouse.settings().data
         try:
-            with building.builder_lock(data, f"Dagster run {context.run_id}"):
+            with building.builder_lock(data, f"Dagster run {context.run.run_id}"):
                 yield from _build(context, data, dbt)
         except LockedError as error:
             context.log.warning(str(error))
@@ -103,7 +103,7 @@ def dbt_resource() -> DbtCliResource:
 def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource) -> Iterator[Any]:
     started = time.monotonic()
     candidate = building.begin(data)
-    context.instance.add_run_tags(context.run_id, {BUILD_ID_TAG: candidate.build_id})
+    context.instance.add_run_tags(context.run.run_id, {BUILD_ID_TAG: candidate.build_id})
     database = building.database_path(data, candidate)
     target = data.build / "dbt"
     results = target / "run_results.json"

@@ -22,7 +22,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 def declared_datasets() -> Mapping[tuple[str, str], Dataset]:
     """Return every dataset that can land, by provider and name."""
-    providers = make_providers(Settings(_env_file=None)).values()
+    providers = make_providers(Settings.model_construct()).values()
     return {
         (name, dataset.name): dataset
         for name, datasets in (

@@ -163,11 +163,10 @@ def _changes(node: Node, manifest: Node) -> list[str]:
     """Return SQL scripts that each break what the test promises."""
     table = _table(node, manifest)
     metadata = node.get("test_metadata") or {"name": "", "kwargs": {}}
-    by_kind = BY_KIND.get(metadata["name"], lambda *_: [])
-    of_its_own = CASES.get(node["name"], ())
+    break_kind = BY_KIND.get(metadata["name"])
     return [
-        *by_kind(table, metadata["kwargs"]),
-        *(change.format(table=table) for change in of_its_own),
+        *(break_kind(table, metadata["kwargs"]) if break_kind else ()),
+        *(change.format(table=table) for change in CASES.get(node["name"], ())),
     ]
 
 

@@ -78,7 +78,8 @@ class Warehouse:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def manifest(self) -> Mapping[str, Any]:
-        return _json(self.target / "manifest.json")
+        manifest: Mapping[str, Any] = _json(self.target / "manifest.json")
+        return manifest
 
     def outcomes(self) -> dict[str, str]:
         """Return what came of each node of the last run, by its name."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ingest.settings import DataDir, Settings
 from orchestration import cli, publication
@@ -30,6 +31,7 @@ COMMANDS = (
 )  # fmt: skip
 ONE_DAY = ("--start", "2024-01-08", "--end", "2024-01-09", "--symbols", "SIM-BTC/USD")
 USAGE, FAILED, FINE = 2, 1, 0
+WIDTH = 500
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ Run = Callable[..., Shown]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs the command in this process, as the console script does."""
+    # Wide enough for paths; a terminal breaks them.
+    monkeypatch.setattr(cli, "output", Console(width=WIDTH))
+    monkeypatch.setattr(cli, "console", Console(width=WIDTH, stderr=True))
 
     def call(*arguments: str) -> Shown:
         monkeypatch.setattr(sys, "argv", ["tapehouse", *arguments])

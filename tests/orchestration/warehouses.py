@@ -72,7 +72,7 @@ def isolate(patch: pytest.MonkeyPatch, project: Path, folder: Path) -> None:
     patch.setenv(PROJECT_VARIABLE, str(project))
     patch.setenv("TAPEHOUSE_DATA_DIR", str(folder / "data"))
     patch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
-    patch.setenv("COLUMNS", "200")
+    patch.setenv("COLUMNS", "500")  # lines are not broken inside paths
     patch.setenv("NO_COLOR", "1")
     patch.chdir(folder)  # a .env file is read from the working folder
 
