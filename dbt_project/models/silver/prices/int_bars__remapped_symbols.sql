@@ -11,7 +11,9 @@ applied as (
     select * from ops.applied_symbol_map
 ),
 
-{% if relation_exists('silver', 'int_bars__series') and relation_exists('silver', 'bars_quarantined') %}
+{%- set has_series = relation_exists('silver', 'int_bars__series') %}
+{%- set has_quarantine = relation_exists('silver', 'bars_quarantined') %}
+{% if has_series and has_quarantine %}
 held as (
     select distinct
         provider,
