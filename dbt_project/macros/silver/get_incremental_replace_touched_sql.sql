@@ -18,6 +18,19 @@
 {%- endmacro %}
 
 
+{% macro every_session_is_touched() %}
+    {#- Whether this build has built the bars anew, so that all their rows are new. -#}
+    {% if not relation_exists('staging', 'int_bars__touched_sessions') %}
+        {% do return(false) %}
+    {% endif %}
+    {% set found = run_query(
+        "select count(*) from staging.int_bars__touched_sessions where instrument_id = '"
+        ~ every_session() ~ "'"
+    ) %}
+    {% do return(found.columns[0].values()[0] > 0) %}
+{% endmacro %}
+
+
 {% macro bars_are_rebuilt() %}
     {#- Whether any of the incremental bar models is built anew, so that all its rows are new. -#}
     {% if flags.FULL_REFRESH or not relation_exists('silver', 'bars') or symbol_mapping_changed() %}
@@ -34,19 +47,19 @@
 
 {% macro touched_rows(relation) %}
     {#-
-        The rows of a bar table that this build has written, for tests: the others were tested when
-        they were written, and nothing has changed them since. All rows, where there is no build.
+        The rows of a table that this build has written, for tests: the others were tested when they
+        were written, and nothing has changed them since. All rows, where there is no build.
     -#}
     {%- if not execute or not relation_exists('staging', 'int_bars__touched_sessions') -%}
         {{ return(relation) }}
     {%- endif -%}
-    {%- set everything = run_query(
-        "select count(*) from staging.int_bars__touched_sessions where instrument_id = '"
-        ~ every_session() ~ "'"
-    ).columns[0].values()[0] -%}
-    {%- if everything -%}
+    {%- if every_session_is_touched() -%}
         {{ return(relation) }}
     {%- endif -%}
+    {%- for node in graph.nodes.values()
+        if node.name == relation.identifier and node.config.materialized == 'by_series' -%}
+        {{ return(restarted_rows(relation, node.config.get('series_key'))) }}
+    {%- endfor -%}
     {{ return(
         '(select * from ' ~ relation ~ ' where (instrument_id, session_date) in ('
         ~ 'select (instrument_id, session_date) from staging.int_bars__touched_sessions))'

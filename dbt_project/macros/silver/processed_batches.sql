@@ -1,9 +1,9 @@
 {#-
-    What the incremental bar models remember between builds: which batches they have taken in, and
-    the symbol map they used. Both are written in the transaction that completes `silver.bars`, the
-    last of them; a build that stops earlier starts from the same point again, and every one of
-    the models gives the same rows when it takes a batch in twice. What is pending is in the private
-    schema `staging`: published tables do not tell in how many steps they were built.
+    What the incremental models remember between builds: which batches they have taken in, the symbol
+    map they used, and the split factors. All are written when a run has completed every one of the
+    models; a build that stops earlier starts from the same point again, and each of them gives the
+    same rows when it takes a batch in twice. What is pending is in the private schema `staging`:
+    published tables do not tell in how many steps they were built.
 -#}
 
 {% macro create_processed_batches() %}
@@ -13,18 +13,45 @@
         provider varchar, provider_symbol varchar, asset_class varchar, instrument_id varchar,
         valid_from timestamp, valid_to timestamp
     );
+    create table if not exists ops.applied_split_factors (
+        instrument_id varchar, valid_from date, split_factor double
+    );
 {% endmacro %}
 
 
-{% macro mark_batches_processed() %}
+{% macro mark_batches_processed(results) %}
+    {%- set batches = ref('build_batches') -%}
+    {%- set symbol_map = ref('int_instruments__symbol_map') -%}
+    {%- set split_factors = ref('int_bars__split_factors') -%}
+    {%- if not execute -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set completed = results | selectattr('status', 'equalto', 'success')
+        | map(attribute='node') | map(attribute='name') | list -%}
+    {%- set remembering = [] -%}
+    {%- for node in graph.nodes.values() -%}
+        {%- if 'bars_family' in node.config.get('tags', []) or node.config.materialized == 'by_series' -%}
+            {%- do remembering.append(node.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if remembering | reject('in', completed) | list -%}
+        {{ return('') }}
+    {%- endif -%}
+    begin transaction;
     delete from ops.processed_batches;
     insert into ops.processed_batches
-    select batch_id from {{ ref('build_batches') }} where dataset = 'bars' order by batch_id;
+    select batch_id from {{ batches }} where dataset = 'bars' order by batch_id;
     delete from ops.applied_symbol_map;
     insert into ops.applied_symbol_map
     select provider, provider_symbol, asset_class, instrument_id, valid_from, valid_to
-    from {{ ref('int_instruments__symbol_map') }}
-    order by all
+    from {{ symbol_map }}
+    order by all;
+    delete from ops.applied_split_factors;
+    insert into ops.applied_split_factors
+    select instrument_id, valid_from, split_factor
+    from {{ split_factors }}
+    order by all;
+    commit;
 {% endmacro %}
 
 

@@ -1,8 +1,4 @@
-{{ config(
-    materialized='incremental',
-    tags=['bars_family'],
-    post_hook=["{{ mark_batches_processed() }}"]
-) }}
+{{ config(materialized='incremental', tags=['bars_family']) }}
 
 with versions as (
     select versions.* from {{ ref('bar_versions') }} as versions

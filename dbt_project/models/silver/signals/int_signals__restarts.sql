@@ -1,0 +1,287 @@
+-- depends_on: {{ ref('int_bars__touched_sessions') }}, {{ ref('int_bars__split_factors') }}
+{{ config(schema='staging') }}
+{#- With this many bars kept, no average is in its seed and every rolling window is full. -#}
+{%- set lookback_bars = [300, var('regime_volatility_window')] | max -%}
+{%- set rebuilt = signals_are_rebuilt() -%}
+
+with bars as (
+    select * from {{ ref('bars') }}
+    where is_final
+),
+
+{% if rebuilt or not execute %}
+restarts as (
+    select
+        instrument_id,
+        timeframe,
+        min(bar_start_at) as restart_at
+    from bars
+    group by all
+),
+
+kept as (
+    select
+        instrument_id,
+        timeframe,
+        restart_at as resume_at,
+        restart_at as input_from_at,
+        cast(0 as bigint) as resume_bar_no,
+        restart_at as resume_available_at,
+        cast(0 as bigint) as input_from_bar_no
+    from restarts
+    where false
+),
+{% else %}
+touched_sessions as (
+    select * from {{ ref('int_bars__touched_sessions') }}
+),
+
+split_factors as (
+    select * from {{ ref('int_bars__split_factors') }}
+),
+
+-- The last table of the line, as the last build left it: named, as it is built from this.
+enriched as (
+    select * from silver.market_data_enriched
+),
+
+new_bars as (
+    select
+        bars.instrument_id,
+        bars.timeframe,
+        bars.bar_start_at,
+        bars.bar_end_at,
+        bars.asset_class,
+        bars.open,
+        bars.high,
+        bars.low,
+        bars.close,
+        bars.volume,
+        bars.adj_close,
+        bars.vwap,
+        bars.trade_count,
+        bars.provider,
+        bars.is_derived,
+        bars.available_at
+    from bars
+    semi join touched_sessions
+        on
+            bars.instrument_id = touched_sessions.instrument_id
+            and bars.session_date = touched_sessions.session_date
+),
+
+stored_bars as (
+    select
+        enriched.instrument_id,
+        enriched.timeframe,
+        enriched.bar_start_at,
+        enriched.bar_end_at,
+        enriched.asset_class,
+        enriched.open,
+        enriched.high,
+        enriched.low,
+        enriched.close,
+        enriched.volume,
+        enriched.adj_close,
+        enriched.vwap,
+        enriched.trade_count,
+        enriched.provider,
+        enriched.is_derived,
+        enriched.bar_available_at as available_at
+    from enriched
+    semi join touched_sessions
+        on
+            enriched.instrument_id = touched_sessions.instrument_id
+            and enriched.session_date = touched_sessions.session_date
+),
+
+changed_bars as (
+    select * from (select * from new_bars except select * from stored_bars)
+    union all
+    select * from (select * from stored_bars except select * from new_bars)
+),
+
+changed_factors as (
+    select
+        instrument_id,
+        min(valid_from) as changed_from
+    from (
+        (
+            select instrument_id, valid_from, split_factor from split_factors
+            except
+            select instrument_id, valid_from, split_factor from ops.applied_split_factors
+        )
+        union all
+        (
+            select instrument_id, valid_from, split_factor from ops.applied_split_factors
+            except
+            select instrument_id, valid_from, split_factor from split_factors
+        )
+    )
+    group by instrument_id
+),
+
+changes as (
+    select
+        instrument_id,
+        timeframe,
+        bar_start_at
+    from changed_bars
+    union all
+    select
+        bars.instrument_id,
+        bars.timeframe,
+        bars.bar_start_at
+    from bars
+    inner join changed_factors
+        on
+            bars.instrument_id = changed_factors.instrument_id
+            and bars.session_date >= changed_factors.changed_from
+),
+
+restarts as (
+    select
+        instrument_id,
+        timeframe,
+        min(bar_start_at) as restart_at
+    from changes
+    group by all
+),
+
+indicators as (
+    select * from silver.indicators
+),
+
+-- Indicators of volume count only the bars that have one: where some do not, no fixed number of bars
+-- is enough to look back on.
+partly_without_volume as (
+    select
+        bars.instrument_id,
+        bars.timeframe
+    from bars
+    semi join restarts
+        on bars.instrument_id = restarts.instrument_id and bars.timeframe = restarts.timeframe
+    group by all
+    having count(*) filter (where isfinite(bars.volume)) not in (0, count(*))
+),
+
+last_kept as (
+    select
+        indicators.instrument_id,
+        indicators.timeframe,
+        max(indicators.bar_no) as resume_bar_no,
+        max(indicators.bar_start_at) as resume_at,
+        max(indicators.available_at) as resume_available_at,
+        max(indicators.session_date) as session_date
+    from indicators
+    inner join restarts
+        on
+            indicators.instrument_id = restarts.instrument_id
+            and indicators.timeframe = restarts.timeframe
+            and indicators.bar_start_at < restarts.restart_at
+    group by all
+    having max(indicators.bar_no) >= {{ lookback_bars }}
+),
+
+kept as (
+    select
+        indicators.instrument_id,
+        indicators.timeframe,
+        last_kept.resume_at,
+        last_kept.resume_bar_no,
+        last_kept.resume_available_at,
+        min(indicators.bar_start_at) as input_from_at,
+        min(indicators.bar_no) as input_from_bar_no
+    from indicators
+    inner join last_kept
+        on
+            indicators.instrument_id = last_kept.instrument_id
+            and indicators.timeframe = last_kept.timeframe
+            and indicators.bar_no <= last_kept.resume_bar_no
+    anti join partly_without_volume
+        on
+            indicators.instrument_id = partly_without_volume.instrument_id
+            and indicators.timeframe = partly_without_volume.timeframe
+    -- The session's own bars, too, for what is counted from its first one.
+    where
+        indicators.bar_no > last_kept.resume_bar_no - {{ lookback_bars }}
+        or indicators.session_date = last_kept.session_date
+    group by all
+),
+{% endif %}
+
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
+timeframes as (
+    select * from {{ ref('timeframes') }}
+),
+
+series as (
+    select
+        restarts.instrument_id,
+        restarts.timeframe,
+        restarts.restart_at,
+        kept.resume_at,
+        kept.resume_bar_no,
+        kept.resume_available_at,
+        coalesce(kept.input_from_at, timestamp '0001-01-01') as input_from_at,
+        coalesce(kept.input_from_bar_no, 0) as input_from_bar_no
+    from restarts
+    left join kept
+        on restarts.instrument_id = kept.instrument_id and restarts.timeframe = kept.timeframe
+),
+
+instrument_sizes as (
+    select
+        series.instrument_id,
+        count(*) as bar_count
+    from series
+    inner join bars
+        on
+            series.instrument_id = bars.instrument_id
+            and series.timeframe = bars.timeframe
+            and series.input_from_at <= bars.bar_start_at
+    group by series.instrument_id
+),
+
+counted as (
+    select
+        instrument_id,
+        bar_count,
+        sum(bar_count) over (order by instrument_id) as bar_count_so_far
+    from instrument_sizes
+),
+
+-- Whole instruments, so that what compares timeframes finds them together.
+batches as (
+    select
+        instrument_id,
+        (bar_count_so_far - bar_count) // {{ var('bars_per_batch') }} as batch_no
+    from counted
+),
+
+final as (
+    select
+        row_number() over (order by series.instrument_id, series.timeframe) as series_no,
+        series.instrument_id,
+        series.timeframe,
+        series.restart_at,
+        series.resume_at,
+        series.resume_bar_no,
+        series.resume_available_at,
+        series.input_from_at,
+        series.input_from_bar_no,
+        ceil(asset_classes.session_seconds / timeframes.seconds) * asset_classes.sessions_per_year
+            as bars_per_year,
+        cast(coalesce(batches.batch_no, 0) as bigint) as batch_no
+    from series
+    inner join asset_classes
+        on split_part(series.instrument_id, ':', 1) = asset_classes.asset_class
+    inner join timeframes on series.timeframe = timeframes.timeframe
+    left join batches on series.instrument_id = batches.instrument_id
+)
+
+select * from final
+order by series_no
