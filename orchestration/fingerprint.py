@@ -18,6 +18,8 @@ from ingest.settings import DataDir
 
 Manifest = Mapping[str, Any]
 TABLE = "ops.rule_fingerprints"
+KEPT = ("incremental", "by_series")
+"""The materializations whose rows outlast the build that wrote them."""
 
 
 def model_fingerprints(manifest: Manifest, calendars: str) -> dict[str, str]:
@@ -25,7 +27,7 @@ def model_fingerprints(manifest: Manifest, calendars: str) -> dict[str, str]:
     return {
         node["name"]: _digest([calendars, *sorted(_rules(manifest, unique_id))])
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+        if node["resource_type"] == "model" and node["config"]["materialized"] in KEPT
     }
 
 
@@ -96,6 +98,7 @@ def _called_macros(manifest: Manifest, node: Mapping[str, Any]) -> Iterator[str]
     yield from node["depends_on"].get("macros", ())
     words = set(re.findall(r"\w+", node.get("raw_code") or ""))
     words.add(f"get_incremental_{node['config'].get('incremental_strategy')}_sql")
+    words.add(f"materialization_{node['config']['materialized']}_duckdb")
     yield from (f"macro.{manifest['metadata']['project_name']}.{word}" for word in words)
 
 

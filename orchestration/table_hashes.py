@@ -8,6 +8,10 @@ import duckdb
 RUN_RECORDS = ("ops.build_runs", "ops.soda_results")
 """Tables that tell of earlier builds: they differ between builds of the same data by nature."""
 
+OF_ROUNDED_SUMS = ("silver.indicators", "silver.market_data_enriched")
+"""Tables of floating-point sums, which another build may add up in another order: computed anew,
+they are the same to nine digits, not to the bit."""
+
 
 def stored_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Return (schema, table) of every table readers get from the open database, in order."""

@@ -26,6 +26,17 @@ CLOSED_WHEN_OPENED = ("update {table} set close_at = open_at where " + ONE_ROW,)
 ONE_GOOD = " from (select _batch_id, _row from silver.bar_versions limit 1) as good"
 NO_SAMPLE_BARS = "delete from ops.build_batches where provider = 'sample' and dataset = 'bars';"
 NO_REASON = ("update {table} set reasons = [] where " + ONE_ROW,)
+ONE_WARM = "rowid = (select min(rowid) from {table} where bar_no = 250)"
+ONE_CLOSE = "rowid = (select min(rowid) from {table} where available_count = 4)"
+ONE_EVENT = "rowid = (select min(rowid) from {table} where event = '%s')"
+TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
+OSCILLATORS = (
+    "rsi_14", "mfi_14", "adx_14", "plus_di_14", "minus_di_14", "stochastic_k_14_3_3",
+    "stochastic_d_14_3_3", "aroon_up_25", "aroon_down_25",
+)  # fmt: skip
+WARM_FROM = {
+    "sma_20": 19, "sma_200": 199, "rsi_14": 14, "adx_14": 27, "macd_signal_12_26_9": 33,
+}  # fmt: skip
 
 CASES: Mapping[str, tuple[str, ...]] = {
     "adjustment_factors_factors_are_positive": (
@@ -76,12 +87,57 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "delete from rules.quarantine_reasons where reason = 'zero_price'",
     ),
     "fct_daily_bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "indicators_bands_are_in_order": (
+        "update {table} set bollinger_lower_20_2 = bollinger_middle_20_2 + 1 where " + ONE_WARM,
+        "update {table} set bollinger_upper_20_2 = bollinger_middle_20_2 - 1 where " + ONE_WARM,
+        "update {table} set keltner_lower_20_2 = keltner_upper_20_2 + 1 where " + ONE_WARM,
+        "update {table} set donchian_lower_20 = donchian_upper_20 + 1 where " + ONE_WARM,
+    ),
+    "indicators_oscillators_are_within_0_and_100": (
+        *(f"update {{table}} set {name} = -1 where {ONE_WARM}" for name in OSCILLATORS),
+        *(f"update {{table}} set {name} = 101 where {ONE_WARM}" for name in OSCILLATORS),
+        "update {table} set williams_r_14 = 1 where " + ONE_WARM,
+        "update {table} set williams_r_14 = -101 where " + ONE_WARM,
+    ),
+    "indicators_warm_up_ends_where_it_should": (
+        *(
+            f"update {{table}} set {name} = null where bar_no = {first}"
+            for name, first in WARM_FROM.items()
+        ),
+        *(
+            f"update {{table}} set {name} = 50 where bar_no = {first - 1}"
+            for name, first in WARM_FROM.items()
+        ),
+    ),
     "int_bars__derived_high_and_low_bound_open_and_close": PRICE_BOUNDS,
     "int_bars__derived_nothing_is_available_before_its_end": (
         "update {table} set available_at = bar_end_at - interval 1 microsecond where " + ONE_ROW,
     ),
     "int_calendar__sessions_sessions_open_before_they_close": CLOSED_WHEN_OPENED,
     "latest_prices_prices_are_positive": ("update {table} set price = 0 where " + ONE_ROW,),
+    "market_regimes_last_from_their_start": (
+        "update {table} set regime = null where bars_in_regime = 2",
+        "update {table} set regime_started_at = null where bars_in_regime = 2",
+        "update {table} set bars_in_regime = null where bars_in_regime = 2",
+        "update {table} set bars_in_regime = 0 where bars_in_regime = 2",
+        "update {table} set regime_started_at = bar_end_at where bars_in_regime = 2",
+    ),
+    "market_regimes_percentile_is_within_0_and_1": (
+        "update {table} set volatility_percentile = 1.5 where " + ONE_ROW,
+        "update {table} set volatility_percentile = -0.5 where " + ONE_ROW,
+    ),
+    "multi_timeframe_analysis_counts_are_consistent": (
+        "update {table} set agreeing_count = 5 where " + ONE_CLOSE,
+        "update {table} set available_count = 7 where " + ONE_CLOSE,
+        "update {table} set confluence_score = 1.1 where " + ONE_CLOSE,
+        "update {table} set confluence_score = -1.1 where " + ONE_CLOSE,
+        "update {table} set confluence_score = null where " + ONE_CLOSE,
+    ),
+    "multi_timeframe_analysis_sees_only_ended_bars": tuple(
+        f"update {{table}} set bar_end_at_{timeframe} = bar_end_at + interval 1 microsecond"
+        f" where {ONE_CLOSE}"
+        for timeframe in TIMEFRAMES
+    ),
     "no_bar_is_available_before_its_end": (
         "update silver.bars set available_at = bar_end_at - interval 1 second where is_final",
     ),
@@ -93,6 +149,11 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set is_balanced = false where " + ONE_ROW,
     ),
     "reference_quarantined_reasons_are_given": NO_REASON,
+    "signal_events_are_on_the_side_they_say": (
+        "update {table} set value = level - 1 where " + ONE_EVENT % "golden_cross",
+        "update {table} set value = level + 1 where " + ONE_EVENT % "rsi_oversold",
+        "update {table} set event = 'macd_below_zero' where " + ONE_EVENT % "macd_above_zero",
+    ),
     "symbol_map_intervals_are_half_open": ("update {table} set valid_to = null",),
 }
 """Changes by test, each of which alone must turn it red; `{table}` is the table it belongs to.

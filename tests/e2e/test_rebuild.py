@@ -8,6 +8,7 @@ import pytest
 from ingest.settings import DataDir
 from orchestration import publication
 from orchestration.run_records import latest_record
+from tests.dbt.signals import KEYS, assert_same_signals, stored
 from tests.orchestration.warehouses import copied, hashes, tapehouse
 
 
@@ -30,12 +31,15 @@ def lose_databases(data: DataDir) -> None:
 def test_a_lost_database_is_rebuilt_the_same(zone: str, demo: Path, tmp_path: Path) -> None:
     data = copied(demo / "data", tmp_path / "data").data
     before = hashes(data.market)
+    signals = {table: stored(data.market, table) for table in KEYS}
     lose_databases(data)
     assert not list(data.root.rglob("*.duckdb"))
     for command in ("build", "publish"):
         done = tapehouse(data.root, command, TZ=zone)
         assert done.returncode == 0, done.stdout + done.stderr
     assert hashes(data.market) == before
+    for table, expected in signals.items():
+        assert_same_signals(stored(data.market, table), expected)
     record = latest_record(data)
     assert record
     assert record.is_full_refresh

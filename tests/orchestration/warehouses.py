@@ -27,7 +27,7 @@ from orchestration.candidate import Candidate
 from orchestration.candidate import load as load_candidate
 from orchestration.dbt import ensure_manifest, project_dir
 from orchestration.run_records import RunRecord
-from orchestration.table_hashes import table_hashes
+from orchestration.table_hashes import OF_ROUNDED_SUMS, RUN_RECORDS, table_hashes
 
 BTC = "SIM-BTC/USD"
 SIMULATED_END = simulator.START + timedelta(days=4)
@@ -212,9 +212,14 @@ def last_fetched_at(settings: Settings) -> datetime:
 
 
 def hashes(path: Path) -> dict[str, str]:
-    """Return the table hashes of a database file."""
+    """Return the hashes of the tables of a database file that are the same to the bit."""
     with duckdb.connect(str(path.resolve()), read_only=True) as connection:
-        return table_hashes(connection)
+        return table_hashes(connection, exclude=(*RUN_RECORDS, *OF_ROUNDED_SUMS))
+
+
+def exact(table_hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return those of a record's table hashes that are the same to the bit."""
+    return {name: value for name, value in table_hashes.items() if name not in OF_ROUNDED_SUMS}
 
 
 def query(path: Path, sql: str, *parameters: object) -> list[tuple[object, ...]]:

@@ -1,0 +1,165 @@
+"""Signals go on from stored state: whatever changes, they are what a full refresh would give."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.dbt.signals import KEYS, Bars, Signals, assert_same_signals, random_walk, stored
+from tests.dbt.warehouse import connect
+
+TABLES = tuple(KEYS)
+SMALL = {"regime_volatility_window": 60, "bars_per_batch": 5000}
+
+
+def without(bars: Bars, positions: list[int]) -> Bars:
+    return bars.at(np.setdiff1d(np.arange(len(bars)), positions))
+
+
+def corrected(bars: Bars, position: int) -> Bars:
+    changed = bars.at(slice(None))
+    changed.close = bars.close.copy()
+    changed.close[position] = (bars.high[position] + bars.low[position]) / 2
+    return changed
+
+
+def minutes_and_hours(count: int, seed: int) -> list[Bars]:
+    return [
+        random_walk(count, seed, timeframe="1m", volatility=0.001),
+        random_walk(count // 60, seed, timeframe="1h"),
+    ]
+
+
+def before_and_after() -> dict[str, tuple[list[Bars], list[Bars]]]:
+    """Return pairs of series, as one build and as the next one sees them, by what happened."""
+    pairs: dict[str, tuple[list[Bars], list[Bars]]] = {}
+    for cut in (1, 14, 33, 199, 299, 300, 301, 302, 420, 899):
+        walk = random_walk(900, cut)
+        pairs[f"appended after {cut}"] = ([walk.at(slice(0, cut))], [walk])
+    walk = random_walk(900, 50)
+    for position in (0, 5, 250, 320, 700, 899):
+        pairs[f"late bar {position}"] = ([without(walk, [position])], [walk])
+        pairs[f"corrected bar {position}"] = ([corrected(walk, position)], [walk])
+        pairs[f"withdrawn bar {position}"] = ([walk], [without(walk, [position])])
+    pairs["several late bars"] = ([without(walk, [310, 500, 501, 890])], [walk])
+    pairs["earlier history"] = ([walk.at(slice(500, 900))], [walk])
+    pairs["new instrument"] = ([], [walk])
+    pairs["gone instrument"] = ([walk], [])
+    long = random_walk(9000, 51)
+    pairs["many bars at once"] = ([long.at(slice(0, 400))], [long])
+    flat = np.concatenate([walk.close[:400], np.full(800, walk.close[399])])
+    still = Bars(flat, flat, flat, np.ones(1200))
+    pairs["flat where it goes on"] = ([still.at(slice(0, 1100))], [still])
+    holes = np.where(np.random.default_rng(1).random(900) < 0.4, np.nan, walk.volume)
+    partly = Bars(walk.high, walk.low, walk.close, holes)
+    pairs["partly without volume"] = ([partly.at(slice(0, 700))], [partly])
+    both = minutes_and_hours(6000, 52)
+    for cut in (3000, 5990):
+        start = [both[0].at(slice(0, cut)), both[1].at(slice(0, cut // 60))]
+        pairs[f"minutes and hours after {cut}"] = (start, both)
+    pairs["late minute"] = ([without(both[0], [4000]), both[1]], both)
+    pairs["another timeframe"] = ([both[1]], both)
+    return pairs
+
+
+def set_bars(signals: Signals, which: int, **splits: list[tuple[str, float]]) -> None:
+    series = {f"crypto:{name}": pair[which] for name, pair in before_and_after().items()}
+    series |= {f"crypto:{name}": [random_walk(800, 60)] for name in ("split later", "untouched")}
+    signals.set_bars(
+        {name: bars for name, bars in series.items() if bars},
+        {f"crypto:{name.replace('_', ' ')}": steps for name, steps in splits.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Signals, Signals]:
+    """Return the signals after two builds, of bars and of changed ones, and after one build."""
+    folder = tmp_path_factory.mktemp("resume")
+    step_by_step, at_once = Signals(folder / "steps"), Signals(folder / "once")
+    set_bars(step_by_step, 0)
+    step_by_step.compute(**SMALL)
+    set_bars(step_by_step, 1, split_later=[("2021-06-01", 2.0)])
+    step_by_step.compute(**SMALL)
+    set_bars(at_once, 1, split_later=[("2021-06-01", 2.0)])
+    at_once.compute(**SMALL)
+    return step_by_step, at_once
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_resumed_equals_full_refresh(resumed: tuple[Signals, Signals], table: str) -> None:
+    assert_same_signals(*(stored(signals.database, table) for signals in resumed))
+
+
+def test_only_what_changed_is_computed(resumed: tuple[Signals, Signals]) -> None:
+    """From the first changed bar on, and resuming wherever enough bars are kept."""
+    with closing(connect(resumed[0].database)) as connection:
+        found = {
+            (name.removeprefix("crypto:"), timeframe): (place, resumed_after)
+            for name, timeframe, place, resumed_after in connection.execute(
+                "select instrument_id, timeframe, date_diff('second', timestamp '2020-01-01',"
+                " restart_at) // case timeframe when '1m' then 60 when '1h' then 3600"
+                " else 86400 end,"
+                " resume_bar_no from staging.int_signals__restarts"
+            ).fetchall()
+        }
+    assert ("untouched", "1d") not in found
+    assert ("late minute", "1h") not in found
+    assert found["late minute", "1m"] == (4000, 3999)
+    assert found["appended after 899", "1d"] == (899, 898)
+    assert found["appended after 302", "1d"] == (302, 301)
+    assert found["appended after 33", "1d"] == (33, None)
+    assert found["corrected bar 700", "1d"] == (700, 699)
+    assert found["withdrawn bar 320", "1d"] == (320, 319)
+    assert found["split later", "1d"] == (517, 516)
+    assert found["partly without volume", "1d"] == (700, None)
+
+
+def test_a_second_build_without_news_computes_nothing(resumed: tuple[Signals, Signals]) -> None:
+    signals = resumed[1]
+    before = {table: stored(signals.database, table) for table in TABLES}
+    set_bars(signals, 1, split_later=[("2021-06-01", 2.0)])
+    signals.compute(**SMALL)
+    with closing(connect(signals.database)) as connection:
+        restarts = connection.execute("select count(*) from staging.int_signals__restarts")
+        assert restarts.fetchall() == [(0,)]
+    for table in TABLES:
+        assert stored(signals.database, table).equals(before[table])
+
+
+def test_one_bar_at_a_time_equals_all_at_once(tmp_path: Path) -> None:
+    walks = {f"crypto:{seed}": random_walk(420, seed) for seed in (1, 2)}
+    step_by_step, at_once = Signals(tmp_path / "steps"), Signals(tmp_path / "once")
+    for count in (416, 417, 418, 419, 420):
+        step_by_step.set_bars({name: walk.at(slice(0, count)) for name, walk in walks.items()})
+        step_by_step.compute(**SMALL)
+    at_once.set_bars(walks)
+    at_once.compute(**SMALL)
+    for table in TABLES:
+        assert_same_signals(stored(step_by_step.database, table), stored(at_once.database, table))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_any_cut_equals_full_refresh(tmp_path: Path, seed: int) -> None:
+    """Random series, cut, thinned and corrected at random, several builds in a row."""
+    rng = np.random.default_rng(seed)
+    walks = {f"crypto:{n}": random_walk(int(rng.integers(1, 1500)), 100 + n) for n in range(40)}
+    step_by_step, at_once = Signals(tmp_path / "steps"), Signals(tmp_path / "once")
+    for share in (0.3, 0.6, 0.9, 0.95):
+        seen = {
+            name: walk.at(
+                np.flatnonzero(
+                    (np.arange(len(walk)) < share * len(walk))
+                    & (rng.random(len(walk)) > rng.choice([0, 0.002]))
+                )
+            )
+            for name, walk in walks.items()
+        }
+        step_by_step.set_bars({name: bars for name, bars in seen.items() if len(bars)})
+        step_by_step.compute(**SMALL)
+    for signals in (step_by_step, at_once):
+        signals.set_bars(walks)
+        signals.compute(**SMALL)
+    for table in TABLES:
+        assert_same_signals(stored(step_by_step.database, table), stored(at_once.database, table))
