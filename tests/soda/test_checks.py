@@ -10,6 +10,7 @@ from orchestration.quality import CHECKS_DIR, CheckResult, QualityReport, declar
 from tests.soda.demo_warehouse import change, copy, judge
 
 UNJUDGED = {
+    "ops.applied_split_factors": "what the incremental models remember",
     "ops.applied_symbol_map": "what the incremental models remember",
     "ops.processed_batches": "what the incremental models remember",
     "ops.rule_fingerprints": "what the incremental models remember",
@@ -51,6 +52,7 @@ ONE_FACT = "instrument_id = 'equity:IBM' and session_date = '2010-05-06'"
 ONE_BAR = f"timeframe = '1d' and {ONE_FACT}"
 DERIVED = "is_derived and timeframe = '5m' and bar_start_at = '2024-01-09 10:00'"
 LATER_MSFT = "instrument_id = 'equity:MSFT' and session_date = '2013-03-01'"
+ONE_CLOSE = "bar_end_at = '2024-01-12 15:00'"
 
 CASES: dict[tuple[str, str], Case] = {
     # -- gold ------------------------------------------------------------------------------------
@@ -272,6 +274,146 @@ CASES: dict[tuple[str, str], Case] = {
     ),
     ("silver.corporate_actions", "corporate_actions_are_of_known_instruments"): Case(
         "delete from gold.dim_instruments where asset_class = 'equity'"
+    ),
+    ("silver.indicators", "indicators_have_the_promised_columns"): without_column(
+        "silver.indicators", "available_at"
+    ),
+    ("silver.indicators", "indicators_keep_their_volume"): shrunk("silver.indicators"),
+    ("silver.indicators", "indicators_are_as_many_as_final_bars"): Case(
+        "update silver.bars set is_final = false"
+        " where instrument_id = 'crypto:SIM-BTC/USD' and timeframe = '1d'"
+    ),
+    ("silver.indicators", "indicators_are_unique"): Case(
+        f"update silver.indicators set bar_start_at = '2010-05-07' where {ONE_BAR}"
+    ),
+    ("silver.indicators", "indicators_are_finite"): Case(
+        f"update silver.indicators set cci_20 = 'nan' where {ONE_BAR}"
+    ),
+    ("silver.indicators", "oscillators_are_within_0_and_100"): Case(
+        f"update silver.indicators set rsi_14 = 100 + 1e-8 where {ONE_BAR}"
+    ),
+    ("silver.indicators", "williams_r_14_is_within_minus_100_and_0"): Case(
+        f"update silver.indicators set williams_r_14 = 1e-8 where {ONE_BAR}"
+    ),
+    ("silver.indicators", "bands_are_in_order"): Case(
+        "update silver.indicators"
+        " set keltner_upper_20_2 = keltner_lower_20_2, keltner_lower_20_2 = keltner_upper_20_2"
+        f" where {ONE_BAR}"
+    ),
+    ("silver.indicators", "indicators_are_given_once_warm"): Case(
+        f"update silver.indicators set sma_20 = null where bar_no = 19 and {FB}"
+    ),
+    ("silver.indicators", "indicators_are_missing_while_they_warm_up"): Case(
+        f"update silver.indicators set macd_signal_12_26_9 = 0 where bar_no = 32 and {FB}"
+    ),
+    ("silver.indicators", "obv_is_given_where_bars_have_a_volume"): Case(
+        f"update silver.indicators set obv = null where {ONE_BAR}"
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_has_the_promised_columns"): Case(
+        "alter table silver.market_data_enriched alter column regime type varchar[] using [regime]"
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_keeps_its_volume"): shrunk(
+        "silver.market_data_enriched"
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_has_as_many_rows_as_final_bars"): Case(
+        f"delete from silver.market_data_enriched where {ONE_BAR}",
+        also=frozenset({"market_data_enriched_repeats_the_bars_as_they_are"}),
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_is_unique"): Case(
+        f"update silver.market_data_enriched set bar_start_at = '2010-05-07' where {ONE_BAR}",
+        also=frozenset({"market_data_enriched_repeats_the_bars_as_they_are"}),
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_is_as_new_as_the_bars"): Case(
+        "update silver.market_data_enriched"
+        f" set bar_end_at = bar_end_at - interval 1 hour where {LATER_MSFT}",
+        also=frozenset({"market_data_enriched_repeats_the_bars_as_they_are"}),
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_is_not_available_before_its_bar"): Case(
+        "update silver.market_data_enriched"
+        f" set available_at = bar_available_at - interval 1 second where {ONE_BAR}"
+    ),
+    ("silver.market_data_enriched", "market_data_enriched_repeats_the_bars_as_they_are"): Case(
+        f"update silver.bars set is_derived = not is_derived where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "market_regimes_have_the_promised_columns"): without_column(
+        "silver.market_regimes", "regime_started_at"
+    ),
+    ("silver.market_regimes", "market_regimes_keep_their_volume"): shrunk("silver.market_regimes"),
+    ("silver.market_regimes", "market_regimes_are_as_many_as_final_bars"): Case(
+        f"update silver.bars set is_final = false where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "market_regimes_are_unique"): Case(
+        f"update silver.market_regimes set bar_start_at = '2010-05-07' where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "regime_is_known"): Case(
+        f"update silver.market_regimes set regime = 'sideways' where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "regimes_are_missing_only_while_they_warm_up"): Case(
+        f"update silver.market_regimes set regime = null where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "volatility_percentile_is_within_0_and_1"): Case(
+        f"update silver.market_regimes set volatility_percentile = 90 where {ONE_BAR}"
+    ),
+    ("silver.market_regimes", "bars_in_regime_are_no_more_than_the_series_has"): Case(
+        f"update silver.market_regimes set bars_in_regime = bar_no + 2 where {ONE_BAR}"
+    ),
+    ("silver.multi_timeframe_analysis", "multi_timeframe_analysis_has_the_promised_columns"): Case(
+        "alter table silver.multi_timeframe_analysis rename column momentum_5m to rsi_5m"
+    ),
+    ("silver.multi_timeframe_analysis", "multi_timeframe_analysis_keeps_its_volume"): Case(
+        published="insert into silver.multi_timeframe_analysis by name"
+        " select * replace (session_date - 10000 as session_date)"
+        " from silver.multi_timeframe_analysis"
+    ),
+    ("silver.multi_timeframe_analysis", "multi_timeframe_analysis_is_unique"): Case(
+        "update silver.multi_timeframe_analysis set bar_end_at = bar_end_at + interval 1 hour,"
+        f" available_at = available_at + interval 1 hour where {ONE_CLOSE}"
+    ),
+    ("silver.multi_timeframe_analysis", "multi_timeframe_analysis_has_every_close"): Case(
+        f"delete from silver.multi_timeframe_analysis where {ONE_CLOSE}"
+    ),
+    (
+        "silver.multi_timeframe_analysis",
+        "multi_timeframe_analysis_sees_no_bar_that_has_not_ended",
+    ): Case(
+        "update silver.multi_timeframe_analysis"
+        f" set bar_end_at_4h = bar_end_at + interval 1 hour where {ONE_CLOSE}"
+    ),
+    (
+        "silver.multi_timeframe_analysis",
+        "multi_timeframe_analysis_is_not_available_before_its_close",
+    ): Case(
+        "update silver.multi_timeframe_analysis"
+        f" set available_at = bar_end_at - interval 1 second where {ONE_CLOSE}"
+    ),
+    ("silver.multi_timeframe_analysis", "confluence_score_is_within_minus_1_and_1"): Case(
+        f"update silver.multi_timeframe_analysis set confluence_score = -1.5 where {ONE_CLOSE}"
+    ),
+    ("silver.multi_timeframe_analysis", "agreeing_count_is_at_most_available_count"): Case(
+        "update silver.multi_timeframe_analysis"
+        f" set agreeing_count = available_count + 1 where {ONE_CLOSE}"
+    ),
+    ("silver.signal_events", "signal_events_have_the_promised_columns"): without_column(
+        "silver.signal_events", "level"
+    ),
+    ("silver.signal_events", "signal_events_keep_their_volume"): shrunk("silver.signal_events"),
+    ("silver.signal_events", "signal_events_are_unique"): Case(
+        "insert into silver.signal_events"
+        " select * from silver.signal_events where event = 'golden_cross' limit 1"
+    ),
+    ("silver.signal_events", "event_is_known"): Case(
+        "update silver.signal_events set event = 'silver_cross' where event = 'golden_cross'"
+    ),
+    ("silver.signal_events", "direction_is_up_or_down"): Case(
+        f"update silver.signal_events set direction = 0 where {ONE_BAR}"
+    ),
+    ("silver.signal_events", "signal_events_are_of_bars_that_exist"): Case(
+        "update silver.signal_events set bar_start_at = bar_start_at + interval 1 hour"
+        " where event = 'golden_cross'"
+    ),
+    ("silver.signal_events", "signal_events_tell_every_change_of_regime"): Case(
+        f"delete from silver.signal_events where event = 'regime_change' and {FB};"
+        " delete from silver.signal_events where event = 'regime_change' and timeframe = '5m'"
     ),
 }
 
