@@ -25,6 +25,7 @@ from ingest.providers.simulator import Simulator
 from ingest.settings import Settings
 from orchestration import line, publication, summary
 from orchestration.candidate import BuildError
+from orchestration.chart import ChartError, write_chart
 from orchestration.dbt import DbtError, environment, executable, project_dir
 from orchestration.publication import PublicationError
 from orchestration.quality import QualityError
@@ -41,7 +42,7 @@ console = Console(stderr=True)
 output = Console()
 
 EXPECTED_ERRORS = (
-    BuildError, DbtError, LockedError, ProviderError, PublicationError, QualityError,
+    BuildError, ChartError, DbtError, LockedError, ProviderError, PublicationError, QualityError,
 )  # fmt: skip
 
 
@@ -200,13 +201,26 @@ def dev() -> None:
 @app.command()
 def shell() -> None:
     """Open a read-only DuckDB shell on the published warehouse."""
-    path = publication.current_path(Settings().data)
-    if path is None:
-        raise PublicationError("nothing is published yet; run `make demo` or `tapehouse build`")
+    path = _published(Settings())
     command = [_tool("duckdb"), "-readonly"]
     for text in summary.shell_banner(path):
         command += ["-cmd", text]
     _replace_process([*command, str(path)])
+
+
+@app.command()
+def chart(
+    symbol: Annotated[str, typer.Argument(help="Symbol or instrument, e.g. AAPL, equity:AAPL.")],
+    timeframe: Annotated[str, typer.Option(help=f"One of {', '.join(TIMEFRAMES)}.")] = "1d",
+    bars: Annotated[int, typer.Option(min=1, help="How many bars, the newest.")] = 500,
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", help="The page. Default: SYMBOL-TIMEFRAME.html in this folder."),
+    ] = None,
+) -> None:
+    """Write a page with candles, indicators and regimes of a published series, to open offline."""
+    path = write_chart(_published(Settings()), symbol, timeframe, count=bars, target=target)
+    output.print(escape(str(path)), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -237,6 +251,13 @@ def docs(
         _replace_process(
             [executable(), "docs", "serve", "--port", str(port), "--no-browser", *common]
         )
+
+
+def _published(settings: Settings) -> Path:
+    path = publication.current_path(settings.data)
+    if path is None:
+        raise PublicationError("nothing is published yet; run `make demo` or `tapehouse build`")
+    return path
 
 
 def _provider(settings: Settings, name: str, *, faults: bool, revision: int) -> Provider:

@@ -27,7 +27,8 @@ from tests.orchestration.warehouses import (
 )
 
 COMMANDS = (
-    "ingest", "build", "publish", "versions", "rollback", "status", "demo", "dev", "shell", "docs",
+    "ingest", "build", "publish", "versions", "rollback", "status", "demo", "dev", "shell", "chart",
+    "docs",
 )  # fmt: skip
 ONE_DAY = ("--start", "2024-01-08", "--end", "2024-01-09", "--symbols", "SIM-BTC/USD")
 USAGE, FAILED, FINE = 2, 1, 0
