@@ -28,7 +28,15 @@ from ingest.locks import exclusive
 from ingest.providers.exchange_calendars import ExchangeCalendars
 from ingest.settings import DataDir, Settings
 from orchestration import fingerprint, publication
-from orchestration.dbt import DbtError, DbtResult, NodeDone, build_args, read_manifest, run_build
+from orchestration.dbt import (
+    DbtError,
+    DbtResult,
+    NodeDone,
+    build_args,
+    project_variables,
+    read_manifest,
+    run_build,
+)
 from orchestration.quality import QualityReport, run_checks, write_report
 from orchestration.run_records import RunRecord, read_record
 from orchestration.table_hashes import table_hashes
@@ -122,7 +130,7 @@ def begin(
         _drop_leftovers(data, clock)
     _refresh_calendars(data, clock)
     fingerprints = fingerprint.model_fingerprints(
-        read_manifest(), fingerprint.calendar_fingerprint(data)
+        read_manifest(), fingerprint.calendar_fingerprint(data), project_variables()
     )
     base = publication.current_version(data)
     candidate = Candidate(

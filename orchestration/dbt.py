@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ingest.settings import PROJECT_ROOT, DataDir, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
@@ -112,6 +114,13 @@ def read_manifest() -> Mapping[str, Any]:
     """Return the up-to-date manifest."""
     manifest: Mapping[str, Any] = json.loads(ensure_manifest().read_text(encoding="utf-8"))
     return manifest
+
+
+def project_variables() -> dict[str, Any]:
+    """Return the variables of the project file, as they are when no run sets them otherwise."""
+    project = yaml.safe_load((project_dir() / "dbt_project.yml").read_text(encoding="utf-8"))
+    variables: dict[str, Any] = project.get("vars", {})
+    return variables
 
 
 def run_build(

@@ -1,8 +1,8 @@
 """Fingerprints of the rules behind each incremental model, to refresh those whose rules changed.
 
-A rule is the SQL of a model and of all it is built from, the macros they call, the seeds they read,
-and the trading calendars in the lake. A changed rule changes rows that were built long ago, which
-reading only new batches would never touch.
+A rule is the SQL of a model and of all it is built from, the macros they call, the seeds and
+variables they read, and the trading calendars in the lake. A changed rule changes rows that were
+built long ago, which reading only new batches would never touch.
 """
 
 import hashlib
@@ -20,12 +20,16 @@ Manifest = Mapping[str, Any]
 TABLE = "ops.rule_fingerprints"
 KEPT = ("incremental", "by_series")
 """The materializations whose rows outlast the build that wrote them."""
+OF_ONE_RUN = frozenset({"as_of", "refresh_models", "bars_per_batch"})
+"""Variables that say how a build runs, not what rows it gives."""
 
 
-def model_fingerprints(manifest: Manifest, calendars: str) -> dict[str, str]:
+def model_fingerprints(
+    manifest: Manifest, calendars: str, variables: Mapping[str, Any]
+) -> dict[str, str]:
     """Return a fingerprint per incremental model of a dbt manifest, by model name."""
     return {
-        node["name"]: _digest([calendars, *sorted(_rules(manifest, unique_id))])
+        node["name"]: _digest([calendars, *sorted(_rules(manifest, unique_id, variables))])
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] == "model" and node["config"]["materialized"] in KEPT
     }
@@ -72,7 +76,7 @@ def store_fingerprints(
     connection.executemany(f"insert into {TABLE} values (?, ?)", sorted(fingerprints.items()))
 
 
-def _rules(manifest: Manifest, unique_id: str) -> Iterator[str]:
+def _rules(manifest: Manifest, unique_id: str, variables: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text identity of every rule a model depends on, itself included."""
     macros: set[str] = set()
     pending, seen = [unique_id], {unique_id}
@@ -82,12 +86,15 @@ def _rules(manifest: Manifest, unique_id: str) -> Iterator[str]:
         if node is None:  # a source: data, not a rule
             continue
         yield f"{current} {node['checksum']['checksum']} {_columns(node)}"
+        yield from _variables(node.get("raw_code") or "", variables)
         macros.update(_called_macros(manifest, node))
         for parent in node["depends_on"].get("nodes", ()):
             if parent not in seen:
                 seen.add(parent)
                 pending.append(parent)
-    yield from _macro_texts(manifest, macros)
+    for macro in _all_macros(manifest, macros):
+        yield f"{macro['unique_id']} {_digest([macro['macro_sql']])}"
+        yield from _variables(macro["macro_sql"], variables)
 
 
 def _called_macros(manifest: Manifest, node: Mapping[str, Any]) -> Iterator[str]:
@@ -102,18 +109,25 @@ def _called_macros(manifest: Manifest, node: Mapping[str, Any]) -> Iterator[str]
     yield from (f"macro.{manifest['metadata']['project_name']}.{word}" for word in words)
 
 
-def _macro_texts(manifest: Manifest, names: set[str]) -> Iterator[str]:
+def _all_macros(manifest: Manifest, names: set[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the project's macros among those named, and all that they call."""
     project = manifest["metadata"]["project_name"]
     pending, seen = list(names), set(names)
     while pending:
         macro = manifest["macros"].get(pending.pop())
         if macro is None or macro["package_name"] != project:
             continue
-        yield f"{macro['unique_id']} {_digest([macro['macro_sql']])}"
+        yield macro
         for called in macro["depends_on"]["macros"]:
             if called not in seen:
                 seen.add(called)
                 pending.append(called)
+
+
+def _variables(text: str, variables: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the variables that SQL reads, with their values."""
+    for name in set(re.findall(r"""\bvar\(\s*["'](\w+)["']""", text)) - OF_ONE_RUN:
+        yield f"var {name} {json.dumps(variables.get(name))}"
 
 
 def _columns(node: Mapping[str, Any]) -> str:

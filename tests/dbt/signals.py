@@ -45,7 +45,9 @@ class Bars:
         *,
         timeframe: str = "1d",
         places: npt.NDArray[np.int64] | None = None,
+        opened: Array | None = None,
     ) -> None:
+        self.opened = close if opened is None else opened
         self.high, self.low, self.close = high, low, close
         self.volume = np.full(len(close), np.nan) if volume is None else volume
         self.timeframe = timeframe
@@ -63,6 +65,7 @@ class Bars:
             self.volume[which],
             timeframe=self.timeframe,
             places=self.places[which],
+            opened=self.opened[which],
         )
 
     def scaled(self, factor: Array | float) -> "Bars":
@@ -74,6 +77,7 @@ class Bars:
             self.volume / factor,
             timeframe=self.timeframe,
             places=self.places,
+            opened=self.opened * factor,
         )
 
     def table(self, instrument_id: str) -> pa.Table:
@@ -90,7 +94,7 @@ class Bars:
                 "bar_start_at": pa.array(start, pa.timestamp("us")),
                 "bar_end_at": pa.array(start + step, pa.timestamp("us")),
                 "session_date": pa.array(start.astype("datetime64[D]"), pa.date32()),
-                "open": self.close,
+                "open": self.opened,
                 "high": self.high,
                 "low": self.low,
                 "close": self.close,

@@ -10,7 +10,8 @@ from tests.dbt.signals import KEYS, Bars, Signals, assert_same_signals, random_w
 from tests.dbt.warehouse import connect
 
 TABLES = tuple(KEYS)
-SMALL = {"regime_volatility_window": 60, "bars_per_batch": 5000}
+# Longer than any indicator looks back, so that the window decides how much is read again.
+SMALL = {"regime_volatility_window": 310, "bars_per_batch": 5000}
 
 
 def without(bars: Bars, positions: list[int]) -> Bars:
@@ -34,7 +35,7 @@ def minutes_and_hours(count: int, seed: int) -> list[Bars]:
 def before_and_after() -> dict[str, tuple[list[Bars], list[Bars]]]:
     """Return pairs of series, as one build and as the next one sees them, by what happened."""
     pairs: dict[str, tuple[list[Bars], list[Bars]]] = {}
-    for cut in (1, 14, 33, 199, 299, 300, 301, 302, 420, 899):
+    for cut in (1, 14, 33, 199, 309, 310, 311, 312, 420, 899):
         walk = random_walk(900, cut)
         pairs[f"appended after {cut}"] = ([walk.at(slice(0, cut))], [walk])
     walk = random_walk(900, 50)
@@ -42,7 +43,10 @@ def before_and_after() -> dict[str, tuple[list[Bars], list[Bars]]]:
         pairs[f"late bar {position}"] = ([without(walk, [position])], [walk])
         pairs[f"corrected bar {position}"] = ([corrected(walk, position)], [walk])
         pairs[f"withdrawn bar {position}"] = ([walk], [without(walk, [position])])
-    pairs["several late bars"] = ([without(walk, [310, 500, 501, 890])], [walk])
+    opened_elsewhere = walk.at(slice(None))
+    opened_elsewhere.opened = walk.opened * 1.001
+    pairs["corrected opens"] = ([opened_elsewhere], [walk])
+    pairs["several late bars"] = ([without(walk, [320, 500, 501, 890])], [walk])
     pairs["earlier history"] = ([walk.at(slice(500, 900))], [walk])
     pairs["new instrument"] = ([], [walk])
     pairs["gone instrument"] = ([walk], [])
@@ -107,7 +111,9 @@ def test_only_what_changed_is_computed(resumed: tuple[Signals, Signals]) -> None
     assert ("late minute", "1h") not in found
     assert found["late minute", "1m"] == (4000, 3999)
     assert found["appended after 899", "1d"] == (899, 898)
-    assert found["appended after 302", "1d"] == (302, 301)
+    assert found["appended after 312", "1d"] == (312, 311)
+    assert found["appended after 309", "1d"] == (309, None)
+    assert found["corrected opens", "1d"] == (0, None)
     assert found["appended after 33", "1d"] == (33, None)
     assert found["corrected bar 700", "1d"] == (700, 699)
     assert found["withdrawn bar 320", "1d"] == (320, 319)
@@ -137,6 +143,22 @@ def test_one_bar_at_a_time_equals_all_at_once(tmp_path: Path) -> None:
     at_once.compute(**SMALL)
     for table in TABLES:
         assert_same_signals(stored(step_by_step.database, table), stored(at_once.database, table))
+
+
+def test_data_tests_read_every_row_that_was_computed(tmp_path: Path) -> None:
+    """A late bar changes all rows after it, of sessions that nothing touched, too."""
+    walk = random_walk(600, 3)
+    signals = Signals(tmp_path)
+    for bars in (without(walk, [400]), walk):
+        signals.set_bars({"crypto:A": bars})
+        signals.compute(**SMALL)
+    test = ("test", "--select", "indicators_grain_is_unique")
+    for place, found in ((350, False), (450, True)):
+        with closing(connect(signals.database, read_only=False)) as connection:
+            connection.execute(
+                f"insert into silver.indicators from silver.indicators where bar_no = {place}"
+            )
+        assert (signals.warehouse.run_dbt(*test).returncode != 0) is found
 
 
 @pytest.mark.slow

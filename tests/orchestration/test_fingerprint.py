@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from ingest.settings import DataDir, Settings
-from orchestration.dbt import read_manifest
+from orchestration.dbt import project_variables, read_manifest
 from orchestration.fingerprint import (
     calendar_fingerprint,
     changed_models,
@@ -22,6 +22,7 @@ from tests.orchestration.warehouses import query
 
 Manifest = dict[str, Any]
 CALENDARS = "calendars"
+VARIABLES = {"limit": 1, "digits": 2, "bars_per_batch": 3, "unread": 4}
 
 
 def node(
@@ -86,8 +87,8 @@ def changed_by(manifest: Manifest, edit: Callable[[Manifest], None]) -> set[str]
     """Return the models whose fingerprint an edit changes."""
     edited = copy.deepcopy(manifest)
     edit(edited)
-    before = model_fingerprints(manifest, CALENDARS)
-    after = model_fingerprints(edited, CALENDARS)
+    before = model_fingerprints(manifest, CALENDARS, VARIABLES)
+    after = model_fingerprints(edited, CALENDARS, VARIABLES)
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
@@ -112,7 +113,7 @@ def text_of(name: str) -> Callable[[Manifest], None]:
 
 
 def test_only_incremental_models_have_fingerprints(manifest: Manifest) -> None:
-    assert model_fingerprints(manifest, CALENDARS).keys() == {"orders", "refunds"}
+    assert model_fingerprints(manifest, CALENDARS, VARIABLES).keys() == {"orders", "refunds"}
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,26 @@ def test_what_changes_no_row_changes_no_fingerprint(
 
 
 def test_calendars_are_a_rule_of_every_model(manifest: Manifest) -> None:
-    before, after = (model_fingerprints(manifest, text) for text in (CALENDARS, "others"))
+    before, after = (
+        model_fingerprints(manifest, text, VARIABLES) for text in (CALENDARS, "others")
+    )
     assert not before.items() & after.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("limit", {"refunds"}), ("digits", {"orders"}), ("unread", set()), ("bars_per_batch", set())],
+)
+def test_variables_are_rules_of_the_models_that_read_them(
+    manifest: Manifest, name: str, changed: set[str]
+) -> None:
+    """In their own SQL, or in a macro they call; but for those that say how to run."""
+    refunds = "select * limit {{ var('limit') }} -- {{ var(\"bars_per_batch\") }}"
+    manifest["nodes"]["model.shop.refunds"]["raw_code"] = refunds
+    manifest["macros"]["macro.shop.trim"]["macro_sql"] = "round(x, {{ var( 'digits' ) }})"
+    before = model_fingerprints(manifest, CALENDARS, VARIABLES)
+    after = model_fingerprints(manifest, CALENDARS, VARIABLES | {name: 9})
+    assert {model for model in before if before[model] != after[model]} == changed
 
 
 def test_the_order_of_a_manifest_means_nothing(manifest: Manifest) -> None:
@@ -180,7 +199,7 @@ def test_the_overall_fingerprint_covers_every_model() -> None:
 
 def test_every_incremental_model_follows_seeds_calendars_and_rules() -> None:
     manifest = read_manifest()
-    incremental = set(model_fingerprints(manifest, CALENDARS))
+    incremental = set(model_fingerprints(manifest, CALENDARS, project_variables()))
     assert {"bar_versions", "bars_quarantined", "bars"} <= incremental
     for macro_name in ("bar_rules", "standard_bar", "lake_source", "utc_timestamp"):
         edit = set_value("macros", f"macro.tapehouse.{macro_name}", "macro_sql")
@@ -189,10 +208,21 @@ def test_every_incremental_model_follows_seeds_calendars_and_rules() -> None:
     assert "bars" in changed_by(dict(manifest), set_value("macros", strategy, "macro_sql"))
 
 
+def test_thresholds_are_rules_of_the_signals_they_decide() -> None:
+    manifest, variables = read_manifest(), project_variables()
+    before = model_fingerprints(manifest, CALENDARS, variables)
+    after = model_fingerprints(manifest, CALENDARS, variables | {"regime_trend_from": 30})
+    changed = {model for model in before if before[model] != after[model]}
+    assert {"market_regimes", "market_data_enriched", "signal_events"} <= changed
+    assert not {"bars", "indicators"} & changed
+
+
 def test_the_published_file_says_which_rules_built_it(small: Path) -> None:
     data = Settings(data_dir=small).data
     stored = dict(query(data.market, "select model, fingerprint from ops.rule_fingerprints"))
-    assert stored == model_fingerprints(read_manifest(), calendar_fingerprint(data))
+    assert stored == model_fingerprints(
+        read_manifest(), calendar_fingerprint(data), project_variables()
+    )
 
 
 # -- what the database remembers -----------------------------------------------------------------

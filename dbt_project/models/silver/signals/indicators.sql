@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_signals__restarts') }}
 {{ config(materialized='by_series') }}
 {%- set resumes = resumes_series() -%}
 {#- Bars without a volume are left out of the series that the indicators of volume see. -#}

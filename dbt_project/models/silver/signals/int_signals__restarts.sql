@@ -3,6 +3,11 @@
 {#- With this many bars kept, no average is in its seed and every rolling window is full. -#}
 {%- set lookback_bars = [300, var('regime_volatility_window')] | max -%}
 {%- set rebuilt = signals_are_rebuilt() -%}
+{#- Whatever of a bar is copied into `market_data_enriched`, or computed from. -#}
+{%- set compared = [
+    'instrument_id', 'timeframe', 'bar_start_at', 'bar_end_at', 'asset_class', 'open', 'high',
+    'low', 'close', 'volume', 'adj_close', 'vwap', 'trade_count', 'provider', 'is_derived',
+] -%}
 
 with bars as (
     select * from {{ ref('bars') }}
@@ -45,23 +50,11 @@ enriched as (
     select * from silver.market_data_enriched
 ),
 
-new_bars as (
+bars_now as (
     select
-        bars.instrument_id,
-        bars.timeframe,
-        bars.bar_start_at,
-        bars.bar_end_at,
-        bars.asset_class,
-        bars.open,
-        bars.high,
-        bars.low,
-        bars.close,
-        bars.volume,
-        bars.adj_close,
-        bars.vwap,
-        bars.trade_count,
-        bars.provider,
-        bars.is_derived,
+        {% for column in compared %}
+        bars.{{ column }},
+        {% endfor %}
         bars.available_at
     from bars
     semi join touched_sessions
@@ -70,23 +63,11 @@ new_bars as (
             and bars.session_date = touched_sessions.session_date
 ),
 
-stored_bars as (
+bars_then as (
     select
-        enriched.instrument_id,
-        enriched.timeframe,
-        enriched.bar_start_at,
-        enriched.bar_end_at,
-        enriched.asset_class,
-        enriched.open,
-        enriched.high,
-        enriched.low,
-        enriched.close,
-        enriched.volume,
-        enriched.adj_close,
-        enriched.vwap,
-        enriched.trade_count,
-        enriched.provider,
-        enriched.is_derived,
+        {% for column in compared %}
+        enriched.{{ column }},
+        {% endfor %}
         enriched.bar_available_at as available_at
     from enriched
     semi join touched_sessions
@@ -96,28 +77,30 @@ stored_bars as (
 ),
 
 changed_bars as (
-    select * from (select * from new_bars except select * from stored_bars)
-    union all
-    select * from (select * from stored_bars except select * from new_bars)
+    {{ in_one_only('bars_now', 'bars_then') }}
+),
+
+factors_then as (
+    select * from ops.applied_split_factors
+),
+
+factors_now as (
+    select
+        instrument_id,
+        valid_from,
+        split_factor
+    from split_factors
+),
+
+factor_differences as (
+    {{ in_one_only('factors_now', 'factors_then') }}
 ),
 
 changed_factors as (
     select
         instrument_id,
         min(valid_from) as changed_from
-    from (
-        (
-            select instrument_id, valid_from, split_factor from split_factors
-            except
-            select instrument_id, valid_from, split_factor from ops.applied_split_factors
-        )
-        union all
-        (
-            select instrument_id, valid_from, split_factor from ops.applied_split_factors
-            except
-            select instrument_id, valid_from, split_factor from split_factors
-        )
-    )
+    from factor_differences
     group by instrument_id
 ),
 

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_signals__restarts') }}
 {{ config(materialized='by_series') }}
 
 with restarts as (

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_signals__restarts') }}
 {{ config(materialized='by_series') }}
 {%- set resumes = resumes_series() -%}
 {%- set series = 'partition by series_no order by bar_no' -%}

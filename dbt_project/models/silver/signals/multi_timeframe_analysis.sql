@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_signals__restarts') }}
 {{ config(materialized='by_series', series_key=['instrument_id']) }}
 {%- set timeframes = ['1m', '5m', '15m', '1h', '4h', '1d'] -%}
 

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('int_signals__restarts') }}
 {{ config(materialized='by_series') }}
 {%- set low_rsi, high_rsi = var('event_rsi_levels') -%}
 {%- set low_stochastic, high_stochastic = var('event_stochastic_levels') -%}
