@@ -2,7 +2,7 @@
 {%- set resumes = resumes_series() -%}
 {#- Bars without a volume are left out of the series that the indicators of volume see. -#}
 {%- set with_volume = 'series_no' if every_bar_has_a_volume() else 'series_no, volume is null' -%}
-{%- set averages = [
+{%- set states = [
     ema('ema_12', 'close', 12),
     ema('ema_20', 'close', 20),
     ema('ema_26', 'close', 26),
@@ -16,8 +16,11 @@
     wilder_sum('plus_movement_sum', 'plus_movement', 14),
     wilder_sum('minus_movement_sum', 'minus_movement', 14),
     running_sum('obv', 'signed_volume'),
+    running_sum('session_turnover', 'turnover', since='session_date'),
+    running_sum('session_volume', 'traded_volume', since='session_date'),
+    running_max('known_at', 'available_at'),
 ] -%}
-{%- set averages_of_averages = [
+{%- set dependent_states = [
     ema('macd_signal', 'macd_fast - ema_26', 9, seed_from=25),
     wilder_average(
         'adx', directional_index('plus_movement_sum', 'minus_movement_sum'), 14, seed_from=14
@@ -42,13 +45,8 @@ split_factors as (
 inputs as (
     select
         restarts.series_no,
-        restarts.restart_at,
         restarts.input_from_bar_no,
-        restarts.resume_available_at,
         coalesce(restarts.resume_bar_no + 1, 0) as first_bar_no,
-        restarts.bars_per_year,
-        bars.instrument_id,
-        bars.timeframe,
         bars.bar_start_at,
         bars.bar_end_at,
         bars.session_date,
@@ -86,10 +84,6 @@ numbered as (
             when volume is not null
                 then row_number() over (partition by {{ with_volume }} order by bar_start_at) - 1
         end as volume_bar_no,
-        greatest(
-            resume_available_at,
-            max(available_at) over (series rows unbounded preceding)
-        ) as known_at,
         lag(high) over series as previous_high,
         lag(low) over series as previous_low,
         lag(close) over series as previous_close,
@@ -99,9 +93,10 @@ numbered as (
             as previous_traded_price,
         {{ donchian('max', 'high', 14, order_by='bar_start_at') | indent(8) }} as highest_14,
         {{ donchian('min', 'low', 14, order_by='bar_start_at') | indent(8) }} as lowest_14,
-        {{ vwap_session(
-            'typical_price', 'volume', 'series_no, session_date', order_by='bar_start_at'
-        ) | indent(8) }} as vwap_session
+        {{ bars_since_extreme('high', donchian('max', 'high', 14, order_by='bar_start_at'), '>=', 14, order_by='bar_start_at') | indent(8) }}
+            as bars_since_high,
+        {{ bars_since_extreme('low', donchian('min', 'low', 14, order_by='bar_start_at'), '<=', 14, order_by='bar_start_at') | indent(8) }}
+            as bars_since_low
     from priced
     window series as (partition by series_no order by bar_start_at)
 ),
@@ -109,6 +104,7 @@ numbered as (
 valued as (
     select
         *,
+        bar_no - first_bar_no as place,
         greatest(close - previous_close, 0.0e0) as gain,
         greatest(previous_close - close, 0.0e0) as loss,
         {{ true_range('high', 'low', 'previous_close') }} as true_range,
@@ -118,6 +114,8 @@ valued as (
             as minus_movement,
         {{ signed_volume('close', 'previous_traded_close', 'volume') | indent(8) }}
             as signed_volume,
+        coalesce(typical_price * volume, 0.0e0) as turnover,
+        coalesce(volume, 0.0e0) as traded_volume,
         {{ change('typical_price', 'previous_traded_price') | indent(8) }} as typical_change,
         {{ stochastic_fast_k('close', 'highest_14', 'lowest_14') }} as fast_k_14,
         ln(close / previous_close) as log_return
@@ -129,7 +127,7 @@ resumed as (
     select
         restarts.series_no,
         stored.ema_12 * stored.split_factor as ema_12,
-        stored._ema_20 as ema_20,
+        (stored.keltner_upper_20_2 + stored.keltner_lower_20_2) / 2 * stored.split_factor as ema_20,
         stored.ema_26 * stored.split_factor as ema_26,
         stored.ema_200 * stored.split_factor as ema_200,
         (stored.macd_12_26_9 + stored.ema_26) * stored.split_factor as macd_fast,
@@ -137,12 +135,16 @@ resumed as (
         stored.rsi_14 / 100 * stored._average_move_14 as average_gain,
         (1 - stored.rsi_14 / 100) * stored._average_move_14 as average_loss,
         stored.atr_14 * stored.split_factor as atr_14,
-        stored._atr_20 as atr_20,
+        (stored.keltner_upper_20_2 - stored.keltner_lower_20_2) / 4 * stored.split_factor as atr_20,
         stored._true_range_sum_14 as true_range_sum,
         stored.plus_di_14 / 100 * stored._true_range_sum_14 as plus_movement_sum,
         stored.minus_di_14 / 100 * stored._true_range_sum_14 as minus_movement_sum,
         stored.adx_14 as adx,
-        stored.obv / stored.split_factor as obv
+        stored.obv / stored.split_factor as obv,
+        stored.vwap_session * stored.split_factor * stored._session_volume as session_turnover,
+        stored._session_volume as session_volume,
+        stored.session_date,
+        stored.available_at as known_at
     from {{ this }} as stored
     inner join restarts
         on
@@ -152,17 +154,7 @@ resumed as (
 ),
 {% endif %}
 
-{{ exponential_averages('valued', averages, averages_of_averages, resumed='resumed' if resumes) }},
-
-remembering as (
-    select
-        valued.*,
-        -- Names in an `exclude` cannot be qualified.
-        averaged.* exclude (series_no, bar_no)  -- noqa: RF02
-    from valued
-    left join averaged
-        on valued.series_no = averaged.series_no and valued.bar_no = averaged.bar_no
-),
+{{ running_states('valued', states, dependent_states, resumed='resumed' if resumes) }},
 
 rolled as (
     select
@@ -183,16 +175,28 @@ rolled as (
         {{ roc('close', 10) }} as roc_10,
         {{ donchian_widened('max', 'highest_14', 14, 20) }} as highest_20,
         {{ donchian_widened('min', 'lowest_14', 14, 20) }} as lowest_20,
-        {{ donchian_widened('max', 'highest_14', 14, 26) }} as highest_26,
-        {{ donchian_widened('min', 'lowest_14', 14, 26) }} as lowest_26,
-        {{ aroon('high', 'highest_26', '>=', 25) }} as aroon_up_25,
-        {{ aroon('low', 'lowest_26', '<=', 25) }} as aroon_down_25,
-        {{ realized_volatility('log_return', 20, 'bars_per_year') }} as realized_volatility_20,
-        {{ from_bar(33, 'macd_fast - ema_26') }} as macd,
-        {{ from_bar(33, 'macd_signal') }} as signal,
-        {{ from_bar(19, 'ema_20') }} as keltner_middle,
-        {{ from_bar(20, 'atr_20') }} as keltner_range
-    from remembering
+        {{ aroon('highest_14', '>=', 'bars_since_high', 14, 25) }} as aroon_up_25,
+        {{ aroon('lowest_14', '<=', 'bars_since_low', 14, 25) }} as aroon_down_25,
+        {{ realized_volatility('log_return', 20) }} as realized_volatility_20
+    from valued
+),
+
+remembering as (
+    select
+        rolled.*,
+        -- Names in an `exclude` cannot be qualified.
+        states.* exclude (series_no, place),  -- noqa: RF02
+        restarts.instrument_id,
+        restarts.timeframe,
+        restarts.restart_at,
+        restarts.bars_per_year,
+        {{ from_bar(33, 'states.macd_fast - states.ema_26', 'rolled.bar_no') }} as macd,
+        {{ from_bar(33, 'states.macd_signal', 'rolled.bar_no') }} as signal,
+        {{ from_bar(19, 'states.ema_20', 'rolled.bar_no') }} as keltner_middle,
+        {{ from_bar(20, 'states.atr_20', 'rolled.bar_no') }} as keltner_range
+    from rolled
+    inner join states on rolled.series_no = states.series_no and rolled.place = states.place
+    inner join restarts on rolled.series_no = restarts.series_no
 ),
 
 -- Prices and volumes in the share units of the bar's own day.
@@ -232,7 +236,7 @@ final as (
         mfi_14,
         case when volume is not null then obv * split_factor end as obv,
         vwap_20 / split_factor as vwap_20,
-        vwap_session / split_factor as vwap_session,
+        session_turnover / nullif(session_volume, 0) / split_factor as vwap_session,
         momentum_10 / split_factor as momentum_10,
         roc_10,
         (keltner_middle + 2 * keltner_range) / split_factor as keltner_upper_20_2,
@@ -241,13 +245,12 @@ final as (
         {{ from_bar(19, 'lowest_20 / split_factor') }} as donchian_lower_20,
         aroon_up_25,
         aroon_down_25,
-        realized_volatility_20,
+        realized_volatility_20 * sqrt(bars_per_year) as realized_volatility_20,
         split_factor,
-        ema_20 as _ema_20,
-        atr_20 as _atr_20,
         average_gain + average_loss as _average_move_14,
-        true_range_sum as _true_range_sum_14
-    from rolled
+        true_range_sum as _true_range_sum_14,
+        session_volume as _session_volume
+    from remembering
     where bar_start_at >= restart_at
 )
 

@@ -9,7 +9,7 @@
     'low', 'close', 'volume', 'adj_close', 'vwap', 'trade_count', 'provider', 'is_derived',
 ] -%}
 
-with bars as (
+with bars as not materialized (
     select * from {{ ref('bars') }}
     where is_final
 ),
@@ -131,21 +131,8 @@ restarts as (
     group by all
 ),
 
-indicators as (
+indicators as not materialized (
     select * from silver.indicators
-),
-
--- Indicators of volume count only the bars that have one: where some do not, no fixed number of bars
--- is enough to look back on.
-partly_without_volume as (
-    select
-        bars.instrument_id,
-        bars.timeframe
-    from bars
-    semi join restarts
-        on bars.instrument_id = restarts.instrument_id and bars.timeframe = restarts.timeframe
-    group by all
-    having count(*) filter (where isfinite(bars.volume)) not in (0, count(*))
 ),
 
 last_kept as (
@@ -154,8 +141,7 @@ last_kept as (
         indicators.timeframe,
         max(indicators.bar_no) as resume_bar_no,
         max(indicators.bar_start_at) as resume_at,
-        max(indicators.available_at) as resume_available_at,
-        max(indicators.session_date) as session_date
+        max(indicators.available_at) as resume_available_at
     from indicators
     inner join restarts
         on
@@ -181,14 +167,7 @@ kept as (
             indicators.instrument_id = last_kept.instrument_id
             and indicators.timeframe = last_kept.timeframe
             and indicators.bar_no <= last_kept.resume_bar_no
-    anti join partly_without_volume
-        on
-            indicators.instrument_id = partly_without_volume.instrument_id
-            and indicators.timeframe = partly_without_volume.timeframe
-    -- The session's own bars, too, for what is counted from its first one.
-    where
-        indicators.bar_no > last_kept.resume_bar_no - {{ lookback_bars }}
-        or indicators.session_date = last_kept.session_date
+            and indicators.bar_no > last_kept.resume_bar_no - {{ lookback_bars }}
     group by all
 ),
 {% endif %}
@@ -201,6 +180,21 @@ timeframes as (
     select * from {{ ref('timeframes') }}
 ),
 
+bar_counts as (
+    select
+        restarts.instrument_id,
+        restarts.timeframe,
+        count(*) as bar_count,
+        count(*) filter (where isfinite(bars.volume)) as with_volume_count,
+        count(*) filter (where bars.bar_start_at >= restarts.restart_at) as restarted_count
+    from restarts
+    inner join bars
+        on restarts.instrument_id = bars.instrument_id and restarts.timeframe = bars.timeframe
+    group by all
+),
+
+-- Indicators of volume count only the bars that have one: where some do not, no fixed number of bars
+-- is enough to look back on.
 series as (
     select
         restarts.instrument_id,
@@ -210,23 +204,29 @@ series as (
         kept.resume_bar_no,
         kept.resume_available_at,
         coalesce(kept.input_from_at, timestamp '0001-01-01') as input_from_at,
-        coalesce(kept.input_from_bar_no, 0) as input_from_bar_no
+        coalesce(kept.input_from_bar_no, 0) as input_from_bar_no,
+        case
+            when kept.resume_at is null then bar_counts.bar_count
+            else bar_counts.restarted_count + {{ lookback_bars }}
+        end as input_count
     from restarts
+    left join bar_counts
+        on
+            restarts.instrument_id = bar_counts.instrument_id
+            and restarts.timeframe = bar_counts.timeframe
     left join kept
-        on restarts.instrument_id = kept.instrument_id and restarts.timeframe = kept.timeframe
+        on
+            restarts.instrument_id = kept.instrument_id
+            and restarts.timeframe = kept.timeframe
+            and bar_counts.with_volume_count in (0, bar_counts.bar_count)
 ),
 
 instrument_sizes as (
     select
-        series.instrument_id,
-        count(*) as bar_count
+        instrument_id,
+        sum(input_count) as bar_count
     from series
-    inner join bars
-        on
-            series.instrument_id = bars.instrument_id
-            and series.timeframe = bars.timeframe
-            and series.input_from_at <= bars.bar_start_at
-    group by series.instrument_id
+    group by instrument_id
 ),
 
 counted as (

@@ -12,7 +12,7 @@ bars as (
 
 -- What the indicators' own next build resumes from stays with them.
 indicators as (
-    select * exclude (_ema_20, _atr_20, _average_move_14, _true_range_sum_14)
+    select * exclude (_average_move_14, _true_range_sum_14, _session_volume)
     from {{ ref('indicators') }}
 ),
 
@@ -20,8 +20,11 @@ market_regimes as (
     select * from {{ ref('market_regimes') }}
 ),
 
--- Ordered by time: the last bars of anything, and a slice of time, are then in few row groups.
-final as (
+timeframes as (
+    select * from {{ ref('timeframes') }}
+),
+
+joined as (
     select
         bars.instrument_id,
         bars.asset_class,
@@ -64,7 +67,19 @@ final as (
             bars.instrument_id = market_regimes.instrument_id
             and bars.timeframe = market_regimes.timeframe
             and bars.bar_start_at = market_regimes.bar_start_at
+),
+
+-- In slices of time, and in each of them instrument by instrument: the last bars of one, and any span
+-- of its time, are then in few row groups.
+final as (
+    select joined.*
+    from joined
+    inner join timeframes on joined.timeframe = timeframes.timeframe
+    order by
+        joined.timeframe,
+        {{ time_slice('joined.bar_start_at', '256 * timeframes.seconds') }},
+        joined.instrument_id,
+        joined.bar_start_at
 )
 
 select * from final
-order by timeframe, bar_start_at, instrument_id

@@ -1,4 +1,4 @@
-"""The recurrence below the indicators: both renderings give what a plain loop gives."""
+"""What the indicators remember: both renderings give what a plain loop gives."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -10,30 +10,35 @@ import pytest
 from tests.dbt.signals import Array
 from tests.dbt.warehouse import Warehouse, connect
 
-AVERAGES = """
-{%- set averages = [
+STATES = """
+{%- set states = [
     ema('ema_12', 'x', 12), ema('late_12', 'x', 12, seed_from=14), ema('ema_200', 'x', 200),
     wilder_average('wilder_14', 'y', 14), wilder_sum('sum_14', 'y', 14), running_sum('total', 'z'),
+    running_sum('session_total', 'z', since='session'), running_max('highest', 'z'),
 ] -%}
 {%- set dependent = [ema('of_both', 'late_12 - ema_12', 9, seed_from=25)] -%}
 """
-NAMES = ("ema_12", "late_12", "ema_200", "wilder_14", "sum_14", "total", "of_both")
+NAMES = (
+    *("ema_12", "late_12", "ema_200", "wilder_14", "sum_14"),
+    *("total", "session_total", "highest", "of_both"),
+)
+SESSION = 700
 LENGTHS = (1, 12, 200, 511, 2048, 2049, 9000)
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Warehouse, Mapping[str, str]]:
     """Return the SQL of both renderings, from bar 0 and resumed."""
-    warehouse = Warehouse(tmp_path_factory.mktemp("averages"))
+    warehouse = Warehouse(tmp_path_factory.mktemp("states"))
     warehouse.data.mkdir()
     queries = {}
     for rendering in ("duckdb", "default"):
-        for resumed in ("none", "'states'"):
+        for resumed in ("none", "'stored'"):
             inline = (
-                AVERAGES
+                STATES
                 + "with recursive {{ tapehouse."
-                + f"{rendering}__exponential_averages('bars', averages, dependent, {resumed}) }}}}"
-                + " select * from averaged order by series_no, bar_no"
+                + f"{rendering}__running_states('bars', states, dependent, {resumed}) }}}}"
+                + " select * from states order by series_no, place"
             )
             done = warehouse.run_dbt("--quiet", "compile", "--inline", inline)
             assert done.returncode == 0, done.stdout
@@ -75,24 +80,28 @@ def by_loop(length: int) -> dict[str, Array]:
         "wilder_14": average(y, 1 / 14, 1, 14),
         "sum_14": smoothed,
         "total": np.cumsum(z),
+        "session_total": np.concatenate(
+            [np.cumsum(z[start : start + SESSION]) for start in range(0, length, SESSION)]
+        ),
+        "highest": np.maximum.accumulate(z),
         "of_both": average(late - fast, 0.2, 25, 9),
     }
 
 
 @pytest.mark.parametrize("rendering", ["duckdb", "default"])
-@pytest.mark.parametrize("resumed_from", [0, 700])
+@pytest.mark.parametrize("resumed_from", [0, 700, 900])
 def test_both_renderings_equal_a_loop(
     compiled: tuple[Warehouse, Mapping[str, str]], rendering: str, resumed_from: int
 ) -> None:
     _, queries = compiled
-    resumed = "'states'" if resumed_from else "none"
+    resumed = "'stored'" if resumed_from else "none"
     with closing(connect(Path(":memory:"), read_only=False)) as connection:
         connection.execute(
-            "create table bars (series_no bigint, bar_no bigint, first_bar_no bigint,"
+            "create table bars (series_no bigint, bar_no bigint, place bigint, session bigint,"
             " x double, y double, z double)"
         )
         connection.execute(
-            "create table states (series_no bigint, "
+            "create table stored (series_no bigint, session bigint, "
             + ", ".join(f"{name} double" for name in NAMES)
             + ")"
         )
@@ -103,14 +112,14 @@ def test_both_renderings_equal_a_loop(
                 "given", dict(zip("xyz", series(length), strict=True)) | {"bar_no": bar_no}
             )
             connection.execute(
-                f"insert into bars select {length}, bar_no, {first}, x, y, z from given"
+                f"insert into bars select {length}, bar_no, bar_no - {first},"
+                f" bar_no // {SESSION}, x, y, z from given"
             )
             if first:
                 state = [values[first - 1] for values in by_loop(length).values()]
                 connection.execute(
-                    f"insert into states values ({length}, {str(state)[1:-1]})".replace(
-                        "np.float64", ""
-                    )
+                    f"insert into stored values ({length}, {(first - 1) // SESSION},"
+                    f" {', '.join(map(repr, map(float, state)))})"
                 )
         found = connection.execute(queries[rendering + resumed]).fetchnumpy()
     for length in LENGTHS:
