@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     demo_data: bool = True
     keep_versions: int = 5
     threads: int = 2
-    memory_limit: str = "4GB"
+    memory_limit: str = "3500MB"
     daily_cron: str = "0 1 * * *"
     weekday_cron: str = "0 23 * * 1-5"
     hourly_cron: str = "0 * * * *"

@@ -45,10 +45,10 @@ def prepare(folder: Path, series: int, bars: int, timeframe: str) -> None:
             "copy (select * replace (session_date::timestamp as session_date) from silver.bars"
             f" where is_final order by instrument_id, bar_start_at) to '{folder}/bars.parquet'"
         )
-    signals.warehouse.run_dbt("parse", env={"TAPEHOUSE_MEMORY_LIMIT": "4GB"})
+    signals.warehouse.run_dbt("parse", env={"TAPEHOUSE_MEMORY_LIMIT": "3500MB"})
 
 
-def run(contender: str, folder: Path, timeframe: str, memory_limit: str = "4GB") -> Step:
+def run(contender: str, folder: Path, timeframe: str, memory_limit: str = "3500MB") -> Step:
     """Run one contender on what is prepared in `folder`; its output ends with its seconds."""
     if contender == "project":
         shutil.copyfile(folder / "prepared.duckdb", folder / "warehouse.duckdb")

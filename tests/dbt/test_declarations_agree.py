@@ -150,6 +150,22 @@ def test_models_say_what_a_row_is(manifest: Node) -> None:
     assert not silent
 
 
+def test_indicator_macros_are_described_with_the_arguments_they_have(
+    demo: Warehouse, manifest: Node
+) -> None:
+    """That the arguments are the right ones, dbt itself checks, and warns."""
+    called = manifest["nodes"]["model.tapehouse.indicators"]["depends_on"]["macros"]
+    described = {
+        name: (macro["description"], [each["type"] for each in macro["arguments"]])
+        for name, macro in manifest["macros"].items()
+        if name in called and Path(macro["original_file_path"]).parts[1] == "indicators"
+    }
+    assert len(described) > 20
+    assert not [name for name, (text, types) in described.items() if not text or not all(types)]
+    parsed = demo.run_dbt("--warn-error", "parse", "--no-partial-parse")
+    assert parsed.returncode == 0, parsed.stdout
+
+
 def test_columns_are_described_typed_and_built(demo: Warehouse, manifest: Node) -> None:
     built: dict[str, dict[str, str]] = {}
     with closing(connect(demo.database)) as connection:

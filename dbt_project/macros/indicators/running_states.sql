@@ -226,7 +226,8 @@ chain_ends as (
 ),
 {% for since in sinces %}
 
-chain_ends_by_{{ since }} as (
+-- Few rows, to be found before they meet all others.
+chain_ends_by_{{ since }} as materialized (
     select
         chain_ends.series_no,
         chain_ends.chain_no,

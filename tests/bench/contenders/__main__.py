@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 
-def main(contender: str, folder: Path, timeframe: str, memory_limit: str = "4GB") -> None:
+def main(contender: str, folder: Path, timeframe: str, memory_limit: str = "3500MB") -> None:
     """Imports are not counted; of the project, what counts is the time of its SQL.
 
     FOLDER has what `tests.bench.indicators` prepared; MEMORY_LIMIT is for the project only.

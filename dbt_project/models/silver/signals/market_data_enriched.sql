@@ -69,17 +69,17 @@ joined as (
             and bars.bar_start_at = market_regimes.bar_start_at
 ),
 
--- In slices of time, and in each of them instrument by instrument: the last bars of one, and any span
--- of its time, are then in few row groups.
+-- In slices of time, and in each of them instrument by instrument, newest first: the last bars of one,
+-- and any span of its time, are then few rows of few row groups.
 final as (
     select joined.*
     from joined
     inner join timeframes on joined.timeframe = timeframes.timeframe
     order by
         joined.timeframe,
-        {{ time_slice('joined.bar_start_at', '256 * timeframes.seconds') }},
+        {{ time_slice('joined.bar_start_at', '256 * timeframes.seconds') }} desc,
         joined.instrument_id,
-        joined.bar_start_at
+        joined.bar_start_at desc
 )
 
 select * from final
