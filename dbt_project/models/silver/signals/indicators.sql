@@ -93,10 +93,14 @@ numbered as (
             as previous_traded_price,
         {{ donchian('max', 'high', 14, order_by='bar_start_at') | indent(8) }} as highest_14,
         {{ donchian('min', 'low', 14, order_by='bar_start_at') | indent(8) }} as lowest_14,
-        {{ bars_since_extreme('high', donchian('max', 'high', 14, order_by='bar_start_at'), '>=', 14, order_by='bar_start_at') | indent(8) }}
-            as bars_since_high,
-        {{ bars_since_extreme('low', donchian('min', 'low', 14, order_by='bar_start_at'), '<=', 14, order_by='bar_start_at') | indent(8) }}
-            as bars_since_low
+        {{ bars_since_extreme(
+            'high', donchian('max', 'high', 14, order_by='bar_start_at'), '>=', 14,
+            order_by='bar_start_at'
+        ) | indent(8) }} as bars_since_high,
+        {{ bars_since_extreme(
+            'low', donchian('min', 'low', 14, order_by='bar_start_at'), '<=', 14,
+            order_by='bar_start_at'
+        ) | indent(8) }} as bars_since_low
     from priced
     window series as (partition by series_no order by bar_start_at)
 ),

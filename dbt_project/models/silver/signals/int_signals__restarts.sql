@@ -193,8 +193,8 @@ bar_counts as (
     group by all
 ),
 
--- Indicators of volume count only the bars that have one: where some do not, no fixed number of bars
--- is enough to look back on.
+-- Indicators of volume count only the bars that have one: where some do not, no fixed number of
+-- bars is enough to look back on.
 series as (
     select
         restarts.instrument_id,

@@ -69,8 +69,8 @@ joined as (
             and bars.bar_start_at = market_regimes.bar_start_at
 ),
 
--- In slices of time, and in each of them instrument by instrument, newest first: the last bars of one,
--- and any span of its time, are then few rows of few row groups.
+-- In slices of time, and in each of them instrument by instrument, newest first: the last bars of
+-- one, and any span of its time, are then few rows of few row groups.
 final as (
     select joined.*
     from joined
