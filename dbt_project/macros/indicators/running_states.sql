@@ -1,8 +1,8 @@
 {#-
     The core of every indicator that remembers: y = y + rate * (x - y) for an average, y = y + x - rate * y
-    for a sum, seeded as TA-Lib seeds it, and the highest or all so far. `ema`, `wilder_average`,
-    `wilder_sum`, `running_sum` and `running_max` below say which; `running_states` computes any number of
-    them over one pass of the bars.
+    for a smoothed sum, both seeded as TA-Lib seeds them; plain sums and maxima so far. `ema`,
+    `wilder_average`, `wilder_sum`, `running_sum` and `running_max` below say which; `running_states`
+    computes any number of them in one pass over the bars.
 -#}
 
 {% macro ema(name, value, period, seed_from=0) %}

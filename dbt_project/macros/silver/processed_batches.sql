@@ -63,7 +63,7 @@
         where dataset = 'bars' and batch_id not in (select batch_id from ops.processed_batches)
         order by batch_id
     {% endset %}
-    {% if not execute %}{% do return([]) %}{% endif %}
+    {% if not execute or not relation_exists('ops', 'build_batches') %}{% do return([]) %}{% endif %}
     {% do return(run_query(query).columns[0].values() | list) %}
 {% endmacro %}
 

@@ -66,7 +66,8 @@ judged as (
         accepted.*,
         coalesce(confirmed.confirmed_at, accepted._fetched_at)
         >= accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as is_final,
-        accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds) as regular_available_at,
+        accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds)
+            as regular_available_at,
         precedence.precedence
     from accepted
     left join confirmed
@@ -108,7 +109,8 @@ uncontested_versions as (
 compared as (
     select
         judged.*,
-        {{ bar_values() }} is not distinct from lag({{ bar_values() }}) over told as is_repetition
+        {{ bar_values() }} as bar_values,
+        lag({{ bar_values() }}) over told as previous_bar_values
     from judged
     semi join contested
         on
@@ -126,7 +128,8 @@ compared as (
 told_versions as (
     select
         *,
-        max(_fetched_at) filter (where not is_repetition) over told as known_at
+        max(_fetched_at) filter (where bar_values is distinct from previous_bar_values)
+            over told as known_at
     from compared
     window told as (
         partition by instrument_id, timeframe, bar_start_at, provider, is_final
@@ -137,7 +140,7 @@ told_versions as (
 
 contested_versions as (
     select
-        * exclude (is_repetition, known_at),
+        * exclude (bar_values, previous_bar_values, known_at),
         row_number() over best = 1 as is_current,
         row_number() over best_of_provider = 1 as is_provider_current,
         known_at = min(known_at) over of_finality as is_first,

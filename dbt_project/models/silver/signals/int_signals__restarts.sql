@@ -31,7 +31,6 @@ kept as (
         restart_at as resume_at,
         restart_at as input_from_at,
         cast(0 as bigint) as resume_bar_no,
-        restart_at as resume_available_at,
         cast(0 as bigint) as input_from_bar_no
     from restarts
     where false
@@ -140,8 +139,7 @@ last_kept as (
         indicators.instrument_id,
         indicators.timeframe,
         max(indicators.bar_no) as resume_bar_no,
-        max(indicators.bar_start_at) as resume_at,
-        max(indicators.available_at) as resume_available_at
+        max(indicators.bar_start_at) as resume_at
     from indicators
     inner join restarts
         on
@@ -158,7 +156,6 @@ kept as (
         indicators.timeframe,
         last_kept.resume_at,
         last_kept.resume_bar_no,
-        last_kept.resume_available_at,
         min(indicators.bar_start_at) as input_from_at,
         min(indicators.bar_no) as input_from_bar_no
     from indicators
@@ -202,7 +199,6 @@ series as (
         restarts.restart_at,
         kept.resume_at,
         kept.resume_bar_no,
-        kept.resume_available_at,
         coalesce(kept.input_from_at, timestamp '0001-01-01') as input_from_at,
         coalesce(kept.input_from_bar_no, 0) as input_from_bar_no,
         case
@@ -253,7 +249,6 @@ final as (
         series.restart_at,
         series.resume_at,
         series.resume_bar_no,
-        series.resume_available_at,
         series.input_from_at,
         series.input_from_bar_no,
         ceil(asset_classes.session_seconds / timeframes.seconds) * asset_classes.sessions_per_year
