@@ -1,37 +1,123 @@
-"""Ask a provider for what the lake does not have yet, and land the answers.
+"""Ask providers for what the lake does not have yet, and land the answers.
 
 Which ranges are missing comes from the ledger; how they are asked comes from the provider. Not for
 reading answers, and not for deciding what is scheduled.
+
+All providers are asked at once, each as widely as its policy allows. Answers are landed by a thread
+of their own while asking goes on; where landing falls behind, asking waits. Plans are made as they
+are needed, so that a run over years of thousands of symbols stays small in memory.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import gc
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+
+from ingest.calendars import is_closed
 from ingest.clock import Clock, utc_now
-from ingest.lake import Batch, Entry, Interval, Lake, Ledger, missing, new_batch_id
+from ingest.lake import (
+    Batch,
+    Entry,
+    Interval,
+    Lake,
+    Ledger,
+    Loader,
+    Readied,
+    merged,
+    missing,
+    new_batch_id,
+    ready,
+)
 from ingest.provider import (
     TIMEFRAMES,
+    AccessError,
     Answer,
     Dataset,
+    EntitlementError,
     MalformedError,
     Provider,
     ProviderError,
+    QuotaSpentError,
     Reject,
     Request,
     TerminalError,
+    UnavailableError,
+    UnknownSymbolError,
 )
+from ingest.records import encode_json
 
 CONCURRENT_REQUESTS = 8
-REQUESTS_PER_BATCH = 256
+"""Requests in flight to a provider whose policy does not say."""
+
+ANSWERS_PER_BATCH = 1000
+ROWS_PER_BATCH = 100_000
+SECONDS_PER_BATCH = 60.0
+"""A batch is landed when one of these is reached."""
+
+BATCHES_AHEAD = 2
+"""Asking waits when so many batches wait to be landed."""
+
+LOCK_PATIENCE_SECONDS = 60.0
+PLANNED_AHEAD = 5000
+
+NEW_OBJECTS_PER_COLLECTION = 10_000
+"""Answers are made of so many objects that with the usual 700 everything there is would be searched
+for garbage every second: a fifth of the time, in stops too long to keep to a rate limit's pace.
+"""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Progress = Callable[[int, int, str], None]
-"""Called with requests done, requests planned, and what was asked."""
+STOPPING = (QuotaSpentError, UnavailableError, AccessError)
+"""After these the provider answers nothing more in this run."""
+
+_logger = logging.getLogger(__name__)
 
 
-def no_progress(_done: int, _total: int, _what: str) -> None:
+@dataclass(frozen=True)
+class Ask:
+    """What is wanted of whom. `otherwise` is asked for what this provider cannot give.
+
+    `revision_window` takes the place of the dataset's own.
+    """
+
+    provider: Provider
+    request: Request
+    revision_window: timedelta | None = None
+    otherwise: "Ask | None" = None
+
+    @property
+    def dataset(self) -> Dataset:
+        """Return the dataset that is asked for."""
+        return self.provider.datasets[self.request.dataset]
+
+    @property
+    def asset_class(self) -> str | None:
+        """Return the asset class, where the request or the dataset says it."""
+        classes = self.dataset.asset_classes
+        return self.request.params.get("asset_class") or (classes[0] if len(classes) == 1 else None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far one provider is. `total` is an estimate as long as not everything is planned."""
+
+    provider: str
+    done: int
+    total: int
+    rows: int
+    what: str
+
+
+OnProgress = Callable[[Step], None]
+
+
+def no_progress(_: Step) -> None:
     """Show nothing."""
 
 
@@ -46,13 +132,21 @@ class Failure:
 
 @dataclass
 class LandingReport:
-    """What one run over a dataset asked for, landed and could not get."""
+    """What one run over a dataset of a provider asked for, landed and could not get.
+
+    `not_asked` counts, by reason, requests that were given up without asking; `passed_on` those
+    that another provider was asked for, by its name. What is younger than `finality_lag` may be
+    missing from the answers, or change.
+    """
 
     provider: str
     dataset: str
     asked: int = 0
     batches: list[Batch] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    not_asked: Counter[str] = field(default_factory=Counter)
+    passed_on: Counter[str] = field(default_factory=Counter)
+    finality_lag: timedelta = timedelta(0)
 
     @property
     def rows(self) -> int:
@@ -76,13 +170,22 @@ class LandingReport:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether everything asked for is landed."""
-        return not self.failures and not self.partial
+        """Return whether everything asked for is landed, here or by whom it was passed on to."""
+        return not (self.failures or self.partial or self.not_asked)
 
     @property
     def can_improve(self) -> bool:
         """Return whether asking again may bring more."""
-        return bool(self.partial) or not all(failure.is_terminal for failure in self.failures)
+        passes = any(not failure.is_terminal for failure in self.failures)
+        return bool(self.partial) or passes or bool(self.not_asked and not self.failures)
+
+
+class InterruptedRunError(KeyboardInterrupt):
+    """Stopped by Ctrl-C, after what had arrived was landed; `reports` tell of it."""
+
+    def __init__(self, reports: Sequence[LandingReport]) -> None:
+        super().__init__()
+        self.reports = reports
 
 
 def backfill(
@@ -92,41 +195,91 @@ def backfill(
     *,
     force: bool = False,
     clock: Clock = utc_now,
-    progress: Progress = no_progress,
+    progress: OnProgress = no_progress,
 ) -> LandingReport:
-    """Land what `requests` (all of one dataset) name and the lake does not cover.
+    """Land what `requests`, all of one dataset, name and the lake does not cover.
 
-    Batches are committed as answers come in: after an interruption the next run asks only for the
-    rest. One failing request never costs the others. `force` asks for whole ranges again.
+    Raises:
+        InterruptedRunError: stopped by Ctrl-C.
     """
-    wanted = list(requests)
-    if not wanted:
+    asks = [Ask(provider, request) for request in requests]
+    if not asks:
         return LandingReport(provider.name, "")
-    dataset = provider.datasets[wanted[0].dataset]
-    ledger = lake.ledger(provider.name, dataset.name)
-    planned = [
-        part
-        for request in wanted
-        for piece in ([request] if force else _missing(dataset, request, ledger))
-        for part in provider.split(piece)
-    ]
-    report = LandingReport(provider.name, dataset.name, asked=len(planned))
-    if planned:
-        asyncio.run(_Run(provider, dataset, lake, report, progress, clock).ask_all(planned))
+    (report,) = land_all(asks, lake, force=force, clock=clock, progress=progress)
     return report
 
 
-def _missing(dataset: Dataset, request: Request, ledger: Ledger) -> list[Request]:
-    """Return the uncovered parts of a range, the revision window at its tail included."""
+def land_all(
+    asks: Iterable[Ask],
+    lake: Lake,
+    *,
+    force: bool = False,
+    clock: Clock = utc_now,
+    progress: OnProgress = no_progress,
+) -> list[LandingReport]:
+    """Land what `asks` name and the lake does not cover; report by provider and dataset.
+
+    Batches are committed as answers come in: after an interruption the next run asks only for the
+    rest. One failing request never costs the others. A provider that cannot be asked any more is
+    left alone at once; what it was to be asked goes to whom the asks name otherwise. `force` asks
+    for whole ranges again.
+
+    Raises:
+        InterruptedRunError: stopped by Ctrl-C.
+    """
+    run = _Run(lake, force, clock, progress)
+    try:
+        with _seldom_collecting():
+            asyncio.run(run.ask_all(asks))
+    except KeyboardInterrupt:
+        raise InterruptedRunError(run.reports) from None
+    return run.reports
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Search for garbage less often than usual."""
+    usual = gc.get_threshold()
+    gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+def missing_parts(
+    ask: Ask, ledger: Ledger, *, force: bool = False, clock: Clock = utc_now
+) -> Iterator[Request]:
+    """Yield the requests that bring what the lake lacks, of open hours, oldest first.
+
+    Raises:
+        TerminalError: the provider cannot be asked like this.
+    """
+    dataset = ask.dataset
+    calendar = dataset.calendar.get(ask.asset_class or "")
+    for gap in [ask.request] if force else _gaps(ask, ledger, clock):
+        for part in ask.provider.split(gap):
+            if part.start is None or part.end is None:
+                if force or not _is_fresh(dataset, part, ledger, clock):
+                    yield part
+            elif calendar is None or not is_closed(calendar, part.start, part.end):
+                yield part
+
+
+def _gaps(ask: Ask, ledger: Ledger, clock: Clock) -> list[Request]:
+    """Return the uncovered parts of a range; what may have been revised since is one."""
+    request, dataset = ask.request, ask.dataset
     if dataset.kind == "extract" or request.start is None or request.end is None:
         return [request]
-    covered = ledger.coverage(request.symbol, request.timeframe)
-    fetched_at = ledger.last_fetched_at(request.symbol, request.timeframe)
-    if covered and fetched_at:
-        # What was still young when it was fetched may have been revised since.
-        tail = covered[-1]
-        settled = max(tail.start, min(tail.end, fetched_at - dataset.revision_window))
-        covered[-1] = Interval(tail.start, settled)
+    window = dataset.revision_window if ask.revision_window is None else ask.revision_window
+    covered = ledger.coverage(
+        request.symbol,
+        request.timeframe,
+        ask.asset_class,
+        revision_window=window,
+        recheck_empty_after=dataset.recheck_empty_after,
+        now=clock(),
+    )
     ends = {interval.end for interval in covered}
     return [
         replace(
@@ -150,54 +303,370 @@ def _bar_start(time: datetime, timeframe: str | None) -> datetime:
     return time - step
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One pass over planned requests, landing what comes back."""
+def _is_fresh(dataset: Dataset, request: Request, ledger: Ledger, clock: Clock) -> bool:
+    if not dataset.refresh_after:
+        return False
+    answered_at = ledger.answered_at(request)
+    return answered_at is not None and clock() - answered_at < dataset.refresh_after
+
+
+class _Sink:
+    """Where answers of one dataset go: collected here, landed by a thread."""
+
+    def __init__(self, lake: Lake, ask: Ask) -> None:
+        self.dataset = ask.dataset
+        self.loader = Loader(lake, ask.provider.name, self.dataset)
+        self.report = LandingReport(
+            ask.provider.name, self.dataset.name, finality_lag=self.dataset.finality_lag
+        )
+        self.landing: asyncio.Task[None] | None = None
+        self._waiting: deque[Readied] = deque()
+        self._rows = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
+
+    def take(self, readied: Readied) -> None:
+        """Keep an answer until its batch is landed."""
+        self._waiting.append(readied)
+        self._rows += readied.table.num_rows
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(SECONDS_PER_BATCH, self._on_time)
+        self._land_what_is_due()
+
+    async def room(self) -> None:
+        """Wait while landing is too far behind."""
+        while self.landing is not None and (
+            len(self._waiting) >= BATCHES_AHEAD * ANSWERS_PER_BATCH
+            or self._rows >= BATCHES_AHEAD * ROWS_PER_BATCH
+        ):
+            landing = self.landing
+            await asyncio.wait([landing])
+            landing.result()
+
+    async def flush(self) -> None:
+        """Land everything that is here."""
+        while self._waiting or self.landing is not None:
+            if self.landing is None:
+                self._begin()
+            if self.landing is not None:
+                await self.landing
+
+    def _on_time(self) -> None:
+        self._timer, self._is_late = None, True
+        self._land_what_is_due()
+
+    def _land_what_is_due(self) -> None:
+        is_due = (
+            self._is_late or len(self._waiting) >= ANSWERS_PER_BATCH or self._rows >= ROWS_PER_BATCH
+        )
+        if is_due and self._waiting and self.landing is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        batch: list[Readied] = []
+        rows = 0
+        while self._waiting and len(batch) < ANSWERS_PER_BATCH and rows < ROWS_PER_BATCH:
+            batch.append(self._waiting.popleft())
+            rows += batch[-1].table.num_rows
+        self._rows -= rows
+        if not self._waiting:
+            self._is_late = False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        # The order in which answers came is chance: rows are landed in that of the questions.
+        batch.sort(key=lambda readied: _order(readied.answer))
+        self.landing = asyncio.create_task(self._land(batch))
+
+    async def _land(self, batch: Sequence[Readied]) -> None:
+        landed = await asyncio.to_thread(
+            self.loader.land, batch, patience_seconds=LOCK_PATIENCE_SECONDS
+        )
+        self.report.batches.append(landed)
+        self.landing = None
+        self._land_what_is_due()
+
+
+def _window(request: Request) -> tuple[str, str, datetime]:
+    return request.dataset, request.timeframe or "", request.start or EPOCH
+
+
+def _order(answer: Answer) -> tuple[str, str, str, str, datetime]:
+    request = answer.request
+    return (
+        request.symbol or "",
+        request.timeframe or "",
+        request.start.isoformat() if request.start else "",
+        str(sorted(request.params.items())),
+        answer.fetched_at,
+    )
+
+
+@dataclass
+class _Vendor:
+    """One provider in a run: what is still to be asked of it, and whether it still answers."""
 
     provider: Provider
-    dataset: Dataset
-    lake: Lake
-    report: LandingReport
-    progress: Progress
-    clock: Clock
+    wanted: deque[Ask] = field(default_factory=deque)
+    parts: deque[tuple[Ask, Request]] = field(default_factory=deque)
+    workers: int = 0
+    begun: int = 0
+    done: int = 0
+    rows: int = 0
+    asks_planned: int = 0
+    parts_planned: int = 0
+    stopped: str | None = None
 
-    async def ask_all(self, planned: Sequence[Request]) -> None:
-        gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
-        done = 0
+    @property
+    def concurrency(self) -> int:
+        """Return how many requests may be in flight."""
+        policy = getattr(self.provider, "policy", None)
+        return int(getattr(policy, "concurrency", CONCURRENT_REQUESTS))
+
+    @property
+    def total(self) -> int:
+        """Return how many requests there are, as far as that is known."""
+        per_ask = self.parts_planned / self.asks_planned if self.asks_planned else 1
+        return self.begun + len(self.parts) + round(per_ask * len(self.wanted))
+
+
+class _Run:
+    """One pass over what is wanted, over all providers at once."""
+
+    def __init__(self, lake: Lake, force: bool, clock: Clock, progress: OnProgress) -> None:
+        self._lake = lake
+        self._force = force
+        self._clock = clock
+        self._progress = progress
+        self._vendors: dict[str, _Vendor] = {}
+        self._sinks: dict[tuple[str, str], _Sink] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._passed: set[tuple[str, str, str]] = set()
+
+    @property
+    def reports(self) -> list[LandingReport]:
+        return [sink.report for sink in self._sinks.values()]
+
+    async def ask_all(self, asks: Iterable[Ask]) -> None:
         try:
-            for first in range(0, len(planned), REQUESTS_PER_BATCH):
-                answers: list[Answer] = []
-                group = planned[first : first + REQUESTS_PER_BATCH]
-                try:
-                    for coming in asyncio.as_completed([self._ask(r, gate) for r in group]):
-                        outcome = await coming
-                        done += 1
-                        self.progress(done, len(planned), str(outcome.request))
-                        if isinstance(outcome, Failure):
-                            self.report.failures.append(outcome)
-                        else:
-                            answers.append(outcome)
-                finally:
-                    # Whatever has come back is landed, also when the run is being stopped.
-                    if answers:
-                        answers.sort(key=lambda answer: str(answer.request))
-                        batch = self.lake.land(self.provider.name, self.dataset, answers)
-                        self.report.batches.append(batch)
-        finally:
-            await self.provider.close()
-
-    async def _ask(self, request: Request, gate: asyncio.Semaphore) -> Answer | Failure:
-        async with gate:
-            try:
-                return await self.provider.fetch(request)
-            except MalformedError as error:
-                path = self.lake.dead_letter(
-                    self.provider.name,
-                    self.dataset.name,
-                    Reject(str(error), error.body),
-                    request=request,
-                    batch_id=new_batch_id(self.clock()),
+            for ask in asks:
+                self._sink(ask)
+                self._vendor(ask).wanted.append(ask)
+            for vendor in list(self._vendors.values()):
+                self._employ(vendor)
+            while self._workers:
+                landings = {s.landing for s in self._sinks.values() if s.landing is not None}
+                done, _ = await asyncio.wait(
+                    self._workers | landings, return_when=asyncio.FIRST_COMPLETED
                 )
-                return Failure(request, f"{error}; the answer is in {path}")
-            except ProviderError as error:
-                return Failure(request, str(error), isinstance(error, TerminalError))
+                self._workers -= done
+                for task in done:
+                    task.result()  # raises what nobody expected
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Land whatever has come back, also when the run is being stopped."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        errors = []
+        for sink in self._sinks.values():
+            try:
+                await sink.flush()
+            except Exception as error:  # noqa: BLE001 - raised below, after the others are landed
+                errors.append(error)
+        for vendor in self._vendors.values():
+            await vendor.provider.close()
+        if errors:
+            raise errors[0]
+
+    def _vendor(self, ask: Ask) -> _Vendor:
+        return self._vendors.setdefault(ask.provider.name, _Vendor(ask.provider))
+
+    def _sink(self, ask: Ask) -> _Sink:
+        key = (ask.provider.name, ask.request.dataset)
+        if key not in self._sinks:
+            self._sinks[key] = _Sink(self._lake, ask)
+        return self._sinks[key]
+
+    def _employ(self, vendor: _Vendor) -> None:
+        """Start as many workers as there is work for, up to what the provider bears."""
+        self._plan(vendor)
+        while vendor.workers < min(vendor.concurrency, len(vendor.parts)):
+            vendor.workers += 1
+            self._workers.add(asyncio.create_task(self._work(vendor)))
+
+    def _plan(self, vendor: _Vendor) -> None:
+        """Plan the next asks, so far ahead that small runs are planned whole.
+
+        The same window is asked of one symbol after the other: some vendors answer for many
+        symbols at once.
+        """
+        if not vendor.wanted or len(vendor.parts) >= vendor.concurrency:
+            return
+        planned: list[tuple[Ask, Request]] = []
+        while vendor.wanted and len(planned) < PLANNED_AHEAD:
+            ask = vendor.wanted.popleft()
+            vendor.asks_planned += 1
+            parts = self._parts(ask)
+            vendor.parts_planned += len(parts)
+            planned += [(ask, part) for part in parts]
+        planned.sort(key=lambda part: _window(part[1]))
+        vendor.parts.extend(planned)
+
+    def _parts(self, ask: Ask) -> list[Request]:
+        sink = self._sink(ask)
+        try:
+            return list(
+                missing_parts(ask, sink.loader.ledger, force=self._force, clock=self._clock)
+            )
+        except TerminalError as error:
+            sink.report.failures.append(self._failure(ask.request, error))
+            return []
+
+    async def _work(self, vendor: _Vendor) -> None:
+        try:
+            while True:
+                self._plan(vendor)
+                if not vendor.parts:
+                    return
+                ask, request = vendor.parts.popleft()
+                vendor.begun += 1
+                await self._sink(ask).room()
+                await self._ask(vendor, ask, request)
+                vendor.done += 1
+                self._progress(
+                    Step(vendor.provider.name, vendor.done, vendor.total, vendor.rows, str(request))
+                )
+        finally:
+            vendor.workers -= 1
+
+    async def _ask(self, vendor: _Vendor, ask: Ask, request: Request) -> None:
+        sink = self._sink(ask)
+        report = sink.report
+        if vendor.stopped is not None:
+            self._give_up(ask, [request], vendor.stopped)
+            return
+        report.asked += 1
+        try:
+            answer = await vendor.provider.fetch(request)
+            readied = _readied(answer, sink.dataset)
+        except MalformedError as error:
+            path = self._lake.dead_letter(
+                report.provider,
+                report.dataset,
+                Reject(str(error), error.body),
+                request=request,
+                batch_id=new_batch_id(self._clock()),
+            )
+            self._failed(ask, request, error, f"; the answer is in {path}")
+        except STOPPING as error:
+            if vendor.stopped is not None:
+                self._give_up(ask, [request], vendor.stopped)
+            else:
+                vendor.stopped = self._told(error)
+                if isinstance(error, QuotaSpentError):
+                    vendor.stopped += f" (until {error.until:%Y-%m-%d %H:%M}Z)"
+                self._failed(ask, request, error)
+                await self._stop(vendor, vendor.stopped)
+        except UnknownSymbolError as error:
+            self._failed(ask, request, error)
+            self._forget_symbol(vendor, ask)
+        except EntitlementError as error:
+            self._failed(ask, request, error)
+        except ProviderError as error:
+            report.failures.append(self._failure(request, error))
+        else:
+            vendor.rows += readied.table.num_rows
+            sink.take(readied)
+
+    def _failed(self, ask: Ask, request: Request, error: ProviderError, more: str = "") -> None:
+        """Pass on what this provider cannot give; with nobody to pass it on to, it has failed.
+
+        Not for what it may give when it is asked again: another market's prices in the middle of a
+        series would stay there.
+        """
+        if ask.otherwise is not None:
+            self._pass_on(ask, [request])
+            return
+        self._sink(ask).report.failures.append(self._failure(request, error, more))
+
+    def _failure(self, request: Request, error: ProviderError, more: str = "") -> Failure:
+        return Failure(request, f"{self._told(error)}{more}", isinstance(error, TerminalError))
+
+    def _told(self, error: ProviderError) -> str:
+        """Return the message of an error, whatever secrets a vendor put into it."""
+        return self._lake.redacted(str(error))
+
+    def _give_up(self, ask: Ask, requests: Sequence[Request], reason: str) -> None:
+        """Pass on requests without asking, or count them as not asked."""
+        if not requests:
+            return
+        if ask.otherwise is not None:
+            self._pass_on(ask, requests)
+        else:
+            self._sink(ask).report.not_asked[reason] += len(requests)
+
+    async def _stop(self, vendor: _Vendor, reason: str) -> None:
+        """Give up what a provider was still to be asked."""
+        _logger.warning("%s is not asked any more: %s", vendor.provider.name, reason)
+        parts, vendor.parts = vendor.parts, deque()
+        self._withdraw(parts, reason)
+        while vendor.wanted:
+            ask = vendor.wanted.popleft()
+            self._give_up(ask, self._parts(ask), reason)
+            await asyncio.sleep(0)  # a long list must not hold up the other providers
+
+    def _forget_symbol(self, vendor: _Vendor, ask: Ask) -> None:
+        """Ask nothing more of a symbol that the provider does not have."""
+        own = [part for part in vendor.parts if part[0] is ask]
+        vendor.parts = deque(part for part in vendor.parts if part[0] is not ask)
+        self._withdraw(own, f"{ask.provider.name} does not have the symbol")
+
+    def _withdraw(self, parts: Iterable[tuple[Ask, Request]], reason: str) -> None:
+        by_ask: dict[int, tuple[Ask, list[Request]]] = {}
+        for ask, request in parts:
+            by_ask.setdefault(id(ask), (ask, []))[1].append(request)
+        for ask, requests in by_ask.values():
+            self._give_up(ask, requests, reason)
+
+    def _pass_on(self, ask: Ask, requests: Sequence[Request]) -> None:
+        """Want of the next provider what the ranges of `requests` span, each range once."""
+        other = ask.otherwise
+        if other is None:
+            return
+        self._sink(ask).report.passed_on[other.provider.name] += len(requests)
+        ranges = merged(Interval(r.start, r.end) for r in requests if r.start and r.end)
+        wanted = [replace(other.request, start=i.start, end=i.end) for i in ranges]
+        vendor = self._vendor(other)
+        for request in wanted or [other.request]:
+            key = (other.provider.name, str(request), str(sorted(request.params.items())))
+            if key in self._passed:
+                continue
+            self._passed.add(key)
+            piece = replace(other, request=request)
+            if vendor.stopped is not None:
+                self._give_up(piece, self._parts(piece), vendor.stopped)
+            else:
+                vendor.wanted.append(piece)
+        if vendor.stopped is None:
+            self._employ(vendor)
+
+
+def _readied(answer: Answer, dataset: Dataset) -> Readied:
+    """Return an answer as text columns.
+
+    Raises:
+        MalformedError: it holds what no record can.
+    """
+    try:
+        return ready(answer, dataset)
+    except (TypeError, ValueError, LookupError, pa.ArrowException) as error:
+        raise MalformedError(
+            f"{answer.request}: the records could not be read ({type(error).__name__}: {error})",
+            str(records)
+            if isinstance(records := answer.records, pa.Table)
+            else encode_json(records),
+        ) from error

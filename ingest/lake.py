@@ -9,28 +9,34 @@ coverage and watermarks are derived from the files and cannot disagree with them
 a vendor or interprets a value.
 """
 
+import heapq
 import json
 import os
 import secrets as random_source
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingest.clock import Clock, iso, parse_iso, utc_now
 from ingest.fault_points import reached
-from ingest.locks import exclusive
+from ingest.locks import LockedError, exclusive
 from ingest.provider import Answer, Dataset, Reject, Request
 from ingest.records import EXTRA, content_hash, to_table
-from ingest.redaction import redact
+from ingest.redaction import MASK, redact, spellings
 from ingest.settings import DataDir
 
 LEDGER_KEY = "tapehouse.ledger"
@@ -46,7 +52,12 @@ LINEAGE = (
 )
 
 
-@dataclass(frozen=True)
+SHORTEST_SECRET = 8
+"""Shorter ones are not looked for in records, whose own text they might be part of."""
+LOCK_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One request in a batch's ledger: what was asked, and what came back.
 
@@ -75,6 +86,11 @@ class Entry:
             self.end,
             tuple(sorted(self.params.items())),
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the vendor had nothing to say."""
+        return not (self.records or self.dead_letters or self.confirms)
 
 
 @dataclass(frozen=True)
@@ -121,8 +137,11 @@ class BatchWriter:
     dataset: Dataset
     fetched_at: datetime
     _writer: pq.ParquetWriter
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     rows: int = 0
     entries: list[Entry] = field(default_factory=list)
+    _pending: list[pa.Table] = field(default_factory=list)
+    _pending_rows: int = 0
 
     def write(
         self,
@@ -130,7 +149,7 @@ class BatchWriter:
         *,
         symbol: str | pa.Array | None = None,
         timeframe: str | pa.Array | None = None,
-        fetched_at: datetime | None = None,
+        fetched_at: datetime | pa.Array | None = None,
     ) -> None:
         """Append text columns (as `records.to_table` gives them) with their lineage.
 
@@ -145,15 +164,34 @@ class BatchWriter:
             pa.repeat(self.dataset.name, count),
             _column(symbol, count),
             _column(timeframe, count),
-            pa.repeat(pa.scalar(fetched_at or self.fetched_at, LINEAGE[4].type), count),
+            fetched_at
+            if isinstance(fetched_at, pa.Array)
+            else pa.repeat(pa.scalar(fetched_at or self.fetched_at, LINEAGE[4].type), count),
             pa.repeat(self.batch_id, count),
             pa.array(np.arange(self.rows, self.rows + count, dtype=np.int64)),
         )
-        self._writer.write_table(
-            pa.table([*table.columns, *lineage], schema=lake_schema(self.dataset)),
-            row_group_size=ROW_GROUP_ROWS,
-        )
+        schema = lake_schema(self.dataset)
+        self._pending.append(pa.table([*table.columns, *lineage], schema=schema))
+        self._pending_rows += count
         self.rows += count
+        if self._pending_rows >= ROW_GROUP_ROWS:
+            self._flush(self._pending_rows - self._pending_rows % ROW_GROUP_ROWS)
+
+    def finish(self) -> None:
+        """Write what waits for a row group to fill, and the ledger."""
+        self._flush(self._pending_rows)
+        ledger = redact(_batch(self).to_json(), filter(_is_distinct, self.secrets))
+        self._writer.add_key_value_metadata({LEDGER_KEY: ledger})
+
+    def _flush(self, rows: int) -> None:
+        """Write the first `rows` rows that wait: small answers share row groups."""
+        if rows:
+            table = pa.concat_tables(self._pending)
+            self._writer.write_table(
+                _without_secrets(table.slice(0, rows), self.secrets), row_group_size=ROW_GROUP_ROWS
+            )
+            self._pending = [table.slice(rows)]
+            self._pending_rows -= rows
 
 
 @dataclass(frozen=True)
@@ -162,39 +200,165 @@ class Ledger:
 
     batches: tuple[Batch, ...]
 
-    def coverage(self, symbol: str | None, timeframe: str | None) -> list[Interval]:
-        """Return the merged ranges for which complete answers are here and final.
+    def coverage(
+        self,
+        symbol: str | None,
+        timeframe: str | None,
+        asset_class: str | None = None,
+        *,
+        revision_window: timedelta = timedelta(0),
+        recheck_empty_after: timedelta | None = None,
+        now: datetime | None = None,
+    ) -> list[Interval]:
+        """Return the merged ranges for which complete answers are here and settled.
 
-        An answer covers its range up to the time it was fetched, less the vendor's finality lag.
+        An answer covers its range up to the time it was fetched, less the vendor's finality lag
+        and `revision_window`. With `recheck_empty_after`, a range that was answered with nothing
+        is covered that long, or for ever once such an answer was repeated as much later; both as
+        of `now`.
         """
-        return merged(
-            interval
-            for batch, entry in self._answers(symbol, timeframe)
-            if (interval := _covered(batch, entry)) is not None
-        )
+        covered, empty = [], []
+        for batch, entry in self._answers(symbol, timeframe, asset_class):
+            interval = _covered(batch, entry, revision_window)
+            if interval is None:
+                continue
+            if recheck_empty_after is not None and entry.is_empty:
+                empty.append((interval, parse_iso(entry.fetched_at).timestamp()))
+            else:
+                covered.append(interval)
+        if recheck_empty_after is not None and now is not None:
+            wait = recheck_empty_after.total_seconds()
+            covered += _believed_empty(empty, wait, now.timestamp())
+        return merged(covered)
 
     def watermark(self, symbol: str | None, timeframe: str | None) -> datetime | None:
         """Return the end of what is covered, or None when nothing is."""
         covered = self.coverage(symbol, timeframe)
         return covered[-1].end if covered else None
 
-    def last_fetched_at(self, symbol: str | None, timeframe: str | None) -> datetime | None:
-        """Return when the newest answer arrived, or None when there is none."""
-        times = [parse_iso(entry.fetched_at) for _, entry in self._answers(symbol, timeframe)]
-        return max(times, default=None)
-
-    def has_answer(self, request: Request) -> bool:
-        """Return whether a complete answer to this very request is here."""
-        return any(
-            entry.status == "complete" and entry.params == dict(request.params)
+    def answered_at(self, request: Request) -> datetime | None:
+        """Return when the newest complete answer to this very question arrived, if one did."""
+        question = _question(request)
+        times = [
+            entry.fetched_at
             for _, entry in self._answers(request.symbol, request.timeframe)
-        )
+            if entry.status == "complete" and entry.question == question
+        ]
+        return parse_iso(max(times)) if times else None
 
-    def _answers(self, symbol: str | None, timeframe: str | None) -> Iterator[tuple[Batch, Entry]]:
+    def _answers(
+        self, symbol: str | None, timeframe: str | None, asset_class: str | None = None
+    ) -> Iterator[tuple[Batch, Entry]]:
+        """Yield what was asked of a symbol; of one asset class, where the requests say it."""
+        for batch, entry in self._by_series.get((symbol, timeframe), ()):
+            if asset_class is None or entry.params.get("asset_class", asset_class) == asset_class:
+                yield batch, entry
+
+    @cached_property
+    def _by_series(self) -> Mapping[tuple[str | None, str | None], list[tuple[Batch, Entry]]]:
+        series = defaultdict(list)
         for batch in self.batches:
             for entry in batch.entries:
-                if (entry.symbol, entry.timeframe) == (symbol, timeframe):
-                    yield batch, entry
+                series[entry.symbol, entry.timeframe].append((batch, entry))
+        return series
+
+
+@dataclass(frozen=True)
+class _LatestAnswer:
+    """The newest answer to a question: when it came, its hash, and the batch with its rows."""
+
+    fetched_at: str
+    content_hash: str
+    batch_id: str
+
+
+@dataclass(frozen=True)
+class Readied:
+    """An answer as it will be landed: text columns and the entry of the ledger."""
+
+    answer: Answer
+    table: pa.Table
+    entry: Entry
+
+
+def ready(answer: Answer, dataset: Dataset) -> Readied:
+    """Return an answer turned into text columns, with its hash."""
+    table = to_table(answer.records, dataset)
+    return Readied(replace(answer, records=()), table, _entry(answer, table))
+
+
+class Loader:
+    """Lands answers of one dataset. The ledger is read once; later only what others have landed.
+
+    Not safe for use by several threads at once.
+    """
+
+    def __init__(self, lake: "Lake", provider: str, dataset: Dataset) -> None:
+        self._lake = lake
+        self._provider = provider
+        self._dataset = dataset
+        self._known: set[Path] = set()
+        self._latest: dict[tuple[Any, ...], _LatestAnswer] = {}
+        self.ledger = Ledger(tuple(self._read_news()))
+
+    def land(self, answers: Sequence[Readied], *, patience_seconds: float = 0) -> Batch:
+        """Land answers as one batch; an answer equal to the last one is only confirmed.
+
+        A batch without rows still lands: it records that the question was asked.
+
+        Raises:
+            LockedError: another loader is landing the same dataset, for `patience_seconds` by now.
+        """
+        fetched_at = max(readied.answer.fetched_at for readied in answers)
+        with self._lake.open_batch(
+            self._provider, self._dataset, fetched_at=fetched_at, patience_seconds=patience_seconds
+        ) as batch:
+            self._read_news()
+            letters = 0
+            for readied in answers:
+                answer, entry = readied.answer, readied.entry
+                previous = self._latest.get(entry.question)
+                if previous and entry.records and previous.content_hash == entry.content_hash:
+                    entry = replace(entry, records=0, confirms=previous.batch_id)
+                else:
+                    batch.write(
+                        readied.table,
+                        symbol=answer.request.symbol,
+                        timeframe=answer.request.timeframe,
+                        fetched_at=answer.fetched_at,
+                    )
+                self._note(batch.batch_id, entry)
+                batch.entries.append(entry)
+                for reject in answer.rejects:
+                    self._lake.dead_letter(
+                        self._provider,
+                        self._dataset.name,
+                        reject,
+                        request=answer.request,
+                        batch_id=batch.batch_id,
+                        number=letters,
+                    )
+                    letters += 1
+        landed = _batch(batch)
+        self._known.add(self._lake.path(landed))
+        return landed
+
+    def _read_news(self) -> list[Batch]:
+        """Read the ledgers of files that are new here, oldest first."""
+        files = set((self._lake.data.raw / self._provider / self._dataset.name).glob("*/*.parquet"))
+        batches = _ledgers(files - self._known)
+        self._known = files
+        for batch in batches:
+            for entry in batch.entries:
+                self._note(batch.batch_id, entry)
+        return batches
+
+    def _note(self, batch_id: str, entry: Entry) -> None:
+        previous = self._latest.get(entry.question)
+        if previous is None or previous.fetched_at <= entry.fetched_at:
+            self._latest[entry.question] = _LatestAnswer(
+                entry.fetched_at, entry.content_hash, entry.confirms or batch_id
+            )
 
 
 @dataclass(frozen=True)
@@ -208,40 +372,13 @@ class Lake:
     # -- writing ---------------------------------------------------------------------------------
 
     def land(self, provider: str, dataset: Dataset, answers: Sequence[Answer]) -> Batch:
-        """Land answers as one batch; an answer equal to the last one is only confirmed.
+        """Land answers as one batch: see `Loader.land`, which is quicker for many batches."""
+        readied = [ready(answer, dataset) for answer in answers]
+        return self.loader(provider, dataset).land(readied)
 
-        A batch without rows still lands: it records that the question was asked.
-        """
-        fetched_at = max(answer.fetched_at for answer in answers)
-        with self.open_batch(provider, dataset, fetched_at=fetched_at) as batch:
-            latest = self._latest_answers(provider, dataset.name)
-            rejects = 0
-            for answer in answers:
-                table = to_table(answer.records, dataset)
-                entry = _entry(answer, table)
-                previous = latest.get(entry.question)
-                if previous and table.num_rows and previous[1] == entry.content_hash:
-                    entry = replace(entry, records=0, confirms=previous[0])
-                else:
-                    batch.write(
-                        table,
-                        symbol=answer.request.symbol,
-                        timeframe=answer.request.timeframe,
-                        fetched_at=answer.fetched_at,
-                    )
-                    latest[entry.question] = (batch.batch_id, entry.content_hash)
-                batch.entries.append(entry)
-                for reject in answer.rejects:
-                    self.dead_letter(
-                        provider,
-                        dataset.name,
-                        reject,
-                        request=answer.request,
-                        batch_id=batch.batch_id,
-                        number=rejects,
-                    )
-                    rejects += 1
-        return _batch(batch)
+    def loader(self, provider: str, dataset: Dataset) -> Loader:
+        """Return what lands batch after batch of one dataset."""
+        return Loader(self, provider, dataset)
 
     @contextmanager
     def open_batch(
@@ -251,16 +388,23 @@ class Lake:
         *,
         fetched_at: datetime | None = None,
         batch_id: str | None = None,
+        lane: str = "",
+        patience_seconds: float = 0,
     ) -> Iterator[BatchWriter]:
         """Open a batch for streaming; it is committed when the block ends without an error.
 
+        Loaders of the same dataset exclude each other unless they have `lane`s of their own.
+
         Raises:
-            LockedError: another loader is landing the same dataset.
+            LockedError: another loader is landing the same dataset, for `patience_seconds` by now.
         """
         fetched_at = fetched_at or self.clock()
         batch_id = batch_id or new_batch_id(self.clock())
-        temporary_dir = self.data.lake / ".tmp" / f"{provider}__{dataset.name}"
-        with exclusive(temporary_dir / "lock", f"a loader of {provider} {dataset.name}"):
+        folder = "__".join(filter(None, (provider, dataset.name, lane)))
+        temporary_dir = self.data.lake / ".tmp" / folder
+        with _exclusive(
+            temporary_dir / "lock", f"a loader of {provider} {dataset.name}", patience_seconds
+        ):
             for abandoned in temporary_dir.glob("*.parquet"):
                 abandoned.unlink()
             temporary = temporary_dir / f"{batch_id}.parquet"
@@ -268,9 +412,11 @@ class Lake:
             sink = temporary.open("wb")
             try:
                 with _parquet_writer(sink, lake_schema(dataset)) as writer:
-                    batch = BatchWriter(batch_id, provider, dataset, fetched_at, writer)
+                    batch = BatchWriter(
+                        batch_id, provider, dataset, fetched_at, writer, self._spellings
+                    )
                     yield batch
-                    writer.add_key_value_metadata({LEDGER_KEY: _batch(batch).to_json()})
+                    batch.finish()
                 reached("land:written")
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -302,47 +448,41 @@ class Lake:
         folder.mkdir(parents=True, exist_ok=True)
         letter = {
             "time": iso(now),
-            "error": redact(reject.error, self.secrets),
+            "error": self.redacted(reject.error),
             "context": {
                 "provider": provider,
-                "request": redact(str(request), self.secrets),
+                "request": self.redacted(str(request)),
                 "batch_id": batch_id,
             },
-            "body": redact(reject.body, self.secrets),
+            "body": self.redacted(reject.body),
         }
         path = folder / f"{batch_id}-{number}.json"
         write_synced(path, json.dumps(letter, indent=2, ensure_ascii=False))
         return path
 
+    def redacted(self, text: str) -> str:
+        """Return `text` without secrets."""
+        return redact(text, self._spellings)
+
+    @cached_property
+    def _spellings(self) -> tuple[str, ...]:
+        return spellings(self.secrets)
+
     # -- reading the ledger back -----------------------------------------------------------------
 
     def batches(self, provider: str = "*", dataset: str = "*") -> list[Batch]:
         """Return every landed batch, oldest first, from the ledgers in the files."""
-        pattern = str(self.data.raw / provider / dataset / "*" / "*.parquet")
-        with duckdb.connect() as connection:
-            files = connection.execute("select file from glob(?)", [pattern]).fetchall()
-            if not files:
-                return []
-            ledgers = connection.execute(
-                "select value from parquet_kv_metadata(?) where decode(key) = ?",
-                [[file for (file,) in files], LEDGER_KEY],
-            ).fetchall()
-        found = [Batch.from_json(value) for (value,) in ledgers]
-        return sorted(found, key=lambda batch: (batch.fetched_at, batch.batch_id))
+        return _ledgers(self.data.raw.glob(f"{provider}/{dataset}/*/*.parquet"))
 
-    def ledger(self, provider: str, dataset: str) -> "Ledger":
+    def ledger(self, provider: str, dataset: str) -> Ledger:
         """Return the ledger of one dataset, read once."""
         return Ledger(tuple(self.batches(provider, dataset)))
 
-    def _latest_answers(
-        self, provider: str, dataset: str
-    ) -> dict[tuple[Any, ...], tuple[str, str]]:
-        """Return, by question, the batch that holds the rows of the latest answer and its hash."""
-        latest: dict[tuple[Any, ...], tuple[str, str]] = {}
-        for batch in self.batches(provider, dataset):
-            for entry in batch.entries:
-                latest[entry.question] = (entry.confirms or batch.batch_id, entry.content_hash)
-        return latest
+    def path(self, batch: Batch) -> Path:
+        """Return the file of a landed batch."""
+        at = parse_iso(batch.fetched_at)
+        folder = self._folder(self.data.raw, batch.provider, batch.dataset, at)
+        return folder / f"{batch.batch_id}.parquet"
 
     @staticmethod
     def _folder(base: Path, provider: str, dataset: str, at: datetime) -> Path:
@@ -427,6 +567,55 @@ def _parquet_writer(sink: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
+def _ledgers(files: Iterable[Path]) -> list[Batch]:
+    """Return the ledgers of batch files, oldest first."""
+    names = [str(file) for file in files]
+    if not names:
+        return []
+    with duckdb.connect() as connection:
+        ledgers = connection.execute(
+            "select value from parquet_kv_metadata(?) where decode(key) = ?", [names, LEDGER_KEY]
+        ).fetchall()
+    found = [Batch.from_json(value) for (value,) in ledgers]
+    return sorted(found, key=lambda batch: (batch.fetched_at, batch.batch_id))
+
+
+@contextmanager
+def _exclusive(path: Path, holder: str, patience_seconds: float) -> Iterator[None]:
+    """Hold the lock file `path`, after waiting for another holder for a while."""
+    give_up_at = time.monotonic() + patience_seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive(path, holder))
+                break
+            except LockedError:
+                if time.monotonic() >= give_up_at:
+                    raise
+                time.sleep(LOCK_POLL_SECONDS)
+        yield
+
+
+def _without_secrets(table: pa.Table, secrets: Iterable[str]) -> pa.Table:
+    """Return the rows with secrets that a vendor repeated masked."""
+    for secret in filter(_is_distinct, secrets):
+        for number, column in enumerate(table.columns):
+            if pa.types.is_string(column.type) and _holds(column, secret.encode()):
+                masked = pc.replace_substring(column, secret, MASK)
+                table = table.set_column(number, table.field(number), masked)
+    return table
+
+
+def _holds(column: pa.ChunkedArray, text: bytes) -> bool:
+    """Return whether `text` is in any value; quicker than a look at each."""
+    buffers = (chunk.buffers()[2] for chunk in column.chunks)
+    return any(buffer is not None and text in buffer.to_pybytes() for buffer in buffers)
+
+
+def _is_distinct(secret: str) -> bool:
+    return len(secret) >= SHORTEST_SECRET
+
+
 def _column(value: str | pa.Array | None, count: int) -> pa.Array:
     if isinstance(value, pa.Array | pa.ChunkedArray):
         return value
@@ -449,6 +638,17 @@ def _entry(answer: Answer, table: pa.Table) -> Entry:
     )
 
 
+def _question(request: Request) -> tuple[Any, ...]:
+    """Return what `Entry.question` is of the entry of a request."""
+    return (
+        request.symbol,
+        request.timeframe,
+        iso(request.start) if request.start else None,
+        iso(request.end) if request.end else None,
+        tuple(sorted(request.params.items())),
+    )
+
+
 def _batch(batch: BatchWriter) -> Batch:
     return Batch(
         batch_id=batch.batch_id,
@@ -464,9 +664,35 @@ def _batch(batch: BatchWriter) -> Batch:
     )
 
 
-def _covered(batch: Batch, entry: Entry) -> Interval | None:
+def _covered(batch: Batch, entry: Entry, revision_window: timedelta) -> Interval | None:
     if entry.status != "complete" or entry.start is None or entry.end is None:
         return None
-    final_until = parse_iso(entry.fetched_at) - timedelta(seconds=batch.finality_lag_seconds)
-    interval = Interval(parse_iso(entry.start), min(parse_iso(entry.end), final_until))
+    lag = max(timedelta(seconds=batch.finality_lag_seconds), revision_window)
+    settled_until = parse_iso(entry.fetched_at) - lag
+    interval = Interval(parse_iso(entry.start), min(parse_iso(entry.end), settled_until))
     return interval if interval.start < interval.end else None
+
+
+def _believed_empty(
+    empty: Sequence[tuple[Interval, float]], wait: float, now: float
+) -> Iterator[Interval]:
+    """Yield the ranges whose empty answers are young enough, or were repeated late enough.
+
+    `empty` has the time of each answer in seconds, as are `wait` and `now`.
+    """
+    edges = sorted({edge for interval, _ in empty for edge in (interval.start, interval.end)})
+    waiting = sorted(empty, key=lambda answer: answer[0].start, reverse=True)
+    oldest: list[tuple[float, datetime]] = []
+    newest: list[tuple[float, datetime]] = []
+    for start, end in pairwise(edges):
+        while waiting and waiting[-1][0].start == start:
+            interval, at = waiting.pop()
+            heapq.heappush(oldest, (at, interval.end))
+            heapq.heappush(newest, (-at, interval.end))
+        for heap in (oldest, newest):
+            while heap and heap[0][1] <= start:
+                heapq.heappop(heap)
+        if oldest:
+            first, last = oldest[0][0], -newest[0][0]
+            if last - first >= wait or now < last + wait:
+                yield Interval(start, end)

@@ -49,6 +49,11 @@ class ExchangeCalendars:
         wanted = {(r.symbol, tuple(r.params.items())) for r in self.default_request("sessions")}
         return wanted <= {(entry.symbol, tuple(entry.params.items())) for entry in landed}
 
+    def spell(self, symbol: str, asset_class: str) -> str:
+        """Return a symbol as it is."""
+        del asset_class
+        return symbol
+
     def split(self, request: Request) -> Iterable[Request]:
         """Keep requests whole."""
         return [request]

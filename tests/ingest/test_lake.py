@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import pairwise
@@ -25,8 +25,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ingest.backfill
-from ingest.backfill import LandingReport, backfill
 from ingest.clock import iso, parse_iso
 from ingest.fault_points import KILL_AT
 from ingest.lake import (
@@ -38,14 +36,13 @@ from ingest.lake import (
     merged,
     missing,
     new_batch_id,
+    ready,
 )
 from ingest.locks import LockedError, exclusive
 from ingest.provider import (
-    Answer,
     Dataset,
     Field,
     MalformedError,
-    Provider,
     ProviderError,
     Record,
     Reject,
@@ -54,125 +51,29 @@ from ingest.provider import (
     TerminalError,
     fields,
 )
-from ingest.providers import exchange_calendars, sample, simulator
+from ingest.providers import exchange_calendars, sample
 from ingest.providers.exchange_calendars import ExchangeCalendars
 from ingest.providers.sample import Sample
-from ingest.providers.simulator import Simulator
 from ingest.records import content_hash, decode_json, to_table
 from ingest.settings import PROJECT_ROOT, DataDir
-
-T0 = datetime(2024, 3, 1, tzinfo=UTC)
-LATER = datetime(2024, 6, 1, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-BARS = Dataset("bars", fields("start", "close"), timeframes=("1m",))
-LIST = Dataset("list", fields("id", "name"), kind="extract")
-SECRET = 'k"3y\\with/everything'  # noqa: S105 - made up
-
-Row = dict[str, Any]
-
-
-@dataclass
-class Now:
-    """A clock that stands still until it is set."""
-
-    at: datetime = LATER
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
-@dataclass
-class Vendor:
-    """A vendor with one row per minute, that fails when told to and remembers what it was asked."""
-
-    clock: Callable[[], datetime]
-    dataset: Dataset = BARS
-    failing: dict[datetime, Exception] = field(default_factory=dict)
-    partial: bool = False
-    asked: list[Request] = field(default_factory=list)
-    step: timedelta = HOUR
-    in_flight: int = 0
-    most_in_flight: int = 0
-    closed: int = 0
-
-    @property
-    def name(self) -> str:
-        return "vendor"
-
-    @property
-    def datasets(self) -> Mapping[str, Dataset]:
-        return {self.dataset.name: self.dataset}
-
-    def default_request(self, dataset: str) -> Iterable[Request]:
-        return [Request(dataset, "A", "1m", T0, T0 + HOUR)]
-
-    def split(self, request: Request) -> Iterable[Request]:
-        start, end = request.start, request.end
-        while start and end and start < end:
-            stop = min(start + self.step, end)
-            yield replace(request, start=start, end=stop)
-            start = stop
-
-    async def fetch(self, request: Request) -> Answer:
-        assert request.start
-        assert request.end
-        self.asked.append(request)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.sleep(0)
-        self.in_flight -= 1
-        if error := self.failing.get(request.start):
-            await asyncio.sleep(0.01)
-            raise error
-        minutes = range((request.end - request.start) // MINUTE)
-        records = [{"start": iso(request.start + n * MINUTE), "close": "1.50"} for n in minutes]
-        return Answer(request, self.clock(), records, is_complete=not self.partial)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-@pytest.fixture
-def now() -> Now:
-    return Now()
-
-
-@pytest.fixture
-def lake(tmp_path: Path, now: Now) -> Lake:
-    return Lake(DataDir(tmp_path / "data"), now, (SECRET,))
-
-
-@pytest.fixture
-def vendor(now: Now) -> Vendor:
-    return Vendor(now)
-
-
-def asking(start: datetime = T0, end: datetime = T0 + HOUR, symbol: str = "A") -> Request:
-    return Request("bars", symbol, "1m", start, end)
-
-
-def answer(
-    records: Sequence[Record] | pa.Table = (),
-    request: Request | None = None,
-    *,
-    at: datetime = LATER,
-    rejects: tuple[Reject, ...] = (),
-    is_complete: bool = True,
-) -> Answer:
-    return Answer(request or asking(), at, records, rejects, is_complete)
-
-
-def files(lake: Lake) -> list[Path]:
-    return sorted(lake.data.raw.rglob("*.parquet"))
-
-
-def landed(lake: Lake, provider: str = "*", dataset: str = "*") -> list[Row]:
-    """Return the rows in the lake, in the order they were landed."""
-    rows: list[Row] = []
-    for batch in lake.batches(provider, dataset):
-        (path,) = lake.data.raw.rglob(f"{batch.batch_id}.parquet")
-        rows += pq.ParquetFile(path).read().to_pylist()
-    return rows
+from tests.ingest.scripted import (
+    BARS,
+    HOUR,
+    LATER,
+    LIST,
+    MINUTE,
+    SECRET,
+    T0,
+    Now,
+    Row,
+    Vendor,
+    answer,
+    asking,
+    files,
+    landed,
+    minute,
+    run,
+)
 
 
 def text(record: Record, *declared: Field) -> Row:
@@ -296,6 +197,28 @@ def test_content_hash_sees_values_and_order_but_not_chunks() -> None:
     assert len(hashes) == 4
 
 
+@given(
+    st.lists(st.tuples(*[st.none() | st.text(max_size=3)] * 2), max_size=8),
+    st.lists(st.tuples(*[st.none() | st.text(max_size=3)] * 2), max_size=8),
+    st.integers(0, 8),
+)
+def test_content_hashes_are_equal_when_values_are(
+    one: list[tuple[str | None, ...]], other: list[tuple[str | None, ...]], cut: int
+) -> None:
+    def table(rows: list[tuple[str | None, ...]]) -> pa.Table:
+        columns = list(zip(*rows, strict=True)) or [(), ()]
+        return pa.table([pa.array(c, pa.string()) for c in columns], names=["a", "b"])
+
+    assert (content_hash(table(one)) == content_hash(table(other))) == (one == other)
+    joined = pa.concat_tables([table(one[:cut]), table(one), table(one[cut:])])
+    assert content_hash(joined.slice(min(cut, len(one)), len(one))) == content_hash(table(one))
+
+
+def test_json_of_any_depth_is_kept() -> None:
+    deep = "[" * 900 + "1.10" + "]" * 900
+    assert text(decode_json(f'{{"value": {deep}}}'), Field("value", "value"))["value"] == deep
+
+
 # -- batches ---------------------------------------------------------------------------------------
 
 
@@ -375,6 +298,29 @@ def test_streamed_batch_numbers_rows_across_writes(lake: Lake) -> None:
     assert [path.stem for path in files(lake)] == ["given"]
 
 
+def test_small_answers_share_a_row_group(lake: Lake) -> None:
+    answers = [answer([{"start": str(n)}], asking(minute(n), minute(n + 1))) for n in range(50)]
+    lake.land("vendor", BARS, answers)
+    (path,) = files(lake)
+    assert pq.ParquetFile(path).num_row_groups == 1
+    assert [(row["start"], row["_row"]) for row in landed(lake)] == [(str(n), n) for n in range(50)]
+
+
+def test_large_batches_have_several_row_groups(lake: Lake) -> None:
+    with lake.open_batch("inbox", BARS) as batch:
+        for first in range(0, 250_000, 50_000):
+            starts = pa.table({"start": [str(n) for n in range(first, first + 50_000)]})
+            batch.write(to_table(starts, BARS))
+    (path,) = files(lake)
+    metadata = pq.ParquetFile(path).metadata
+    groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert groups == [122_880, 122_880, 4_240]
+    assert pq.read_table(path, columns=["start", "_row"]).to_pydict() == {
+        "start": [str(n) for n in range(250_000)],
+        "_row": list(range(250_000)),
+    }
+
+
 def test_error_while_writing_leaves_nothing(lake: Lake) -> None:
     def broken_load() -> None:
         with lake.open_batch("inbox", BARS) as batch:
@@ -445,13 +391,30 @@ def test_same_question_twice_in_a_batch_is_confirmed_by_it(lake: Lake) -> None:
     assert [entry.confirms for entry in batch.entries] == [None, batch.batch_id]
 
 
+def test_what_another_loader_lands_meanwhile_is_known(lake: Lake) -> None:
+    """A, B of the other, A again: the last is what is true now, and no confirmation."""
+    loaders = [lake.loader("vendor", BARS) for _ in range(2)]
+    closes = ["a", "b", "a", "a"]
+    batches = [
+        loaders[number % 2].land(
+            [ready(answer([{"close": close}], at=LATER + number * HOUR), BARS)]
+        )
+        for number, close in enumerate(closes)
+    ]
+    assert [batch.rows for batch in batches] == [1, 1, 1, 0]
+    assert batches[3].entries[0].confirms == batches[2].batch_id
+
+
+def test_a_late_loader_of_an_older_answer_does_not_hide_the_newer_one(lake: Lake) -> None:
+    loader = lake.loader("vendor", BARS)
+    for close, at in (("new", LATER), ("old", LATER - HOUR), ("new", LATER + HOUR)):
+        last = loader.land([ready(answer([{"close": close}], at=at), BARS)])
+    assert last.rows == 0
+
+
 # -- coverage --------------------------------------------------------------------------------------
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
-
-
-def minute(number: int) -> datetime:
-    return T0 + number * MINUTE
 
 
 def minutes_in(intervals: Iterable[Interval]) -> set[int]:
@@ -522,171 +485,6 @@ def test_confirmation_extends_coverage(lake: Lake) -> None:
     for at in (T0 + HOUR / 2, T0 + 2 * HOUR):
         land(lake, "a", at)
         assert lake.ledger("vendor", "bars").watermark("A", "1m") == min(at, T0 + HOUR)
-
-
-# -- backfill --------------------------------------------------------------------------------------
-
-
-def run(vendor: Provider, lake: Lake, *requests: Request, force: bool = False) -> LandingReport:
-    return backfill(vendor, requests, lake, force=force, clock=lake.clock)
-
-
-def spans(requests: Iterable[Request]) -> list[Interval]:
-    return sorted(Interval(r.start, r.end) for r in requests if r.start and r.end)
-
-
-def test_only_what_is_missing_is_asked(vendor: Vendor, lake: Lake) -> None:
-    run(vendor, lake, asking(T0 + HOUR, T0 + 2 * HOUR))
-    vendor.asked.clear()
-    report = run(vendor, lake, asking(T0, T0 + 4 * HOUR))
-    expected = [Interval(T0 + n * HOUR, T0 + (n + 1) * HOUR) for n in (0, 2, 3)]
-    assert spans(vendor.asked) == expected
-    assert (report.asked, report.rows, report.is_complete) == (3, 180, True)
-    assert run(vendor, lake, asking(T0, T0 + 4 * HOUR)).asked == 0
-    starts = Counter(row["start"] for row in landed(lake))
-    assert starts == Counter(iso(minute(n)) for n in range(240))
-
-
-@settings(deadline=None, max_examples=10)
-@given(
-    ranges=st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6)), min_size=1, max_size=4),
-    failing=st.sets(st.integers(0, 18), max_size=6),
-)
-def test_after_any_failures_each_minute_is_landed_exactly_once(
-    ranges: list[tuple[int, int]], failing: set[int]
-) -> None:
-    now = Now()
-    wanted = [asking(T0 + a * HOUR, T0 + (a + length) * HOUR) for a, length in ranges]
-    with tempfile.TemporaryDirectory() as folder:
-        lake = Lake(DataDir(Path(folder)), now)
-        vendor = Vendor(now, failing={T0 + n * HOUR: RetryableError("later") for n in failing})
-        for request in wanted:
-            run(vendor, lake, request)
-        vendor.failing.clear()
-        for request in wanted:
-            assert run(vendor, lake, request).is_complete
-        hours = {n for a, length in ranges for n in range(a, a + length)}
-        starts = Counter(row["start"] for row in landed(lake))
-        assert starts == Counter(iso(minute(60 * h + m)) for h in hours for m in range(60))
-
-
-def test_force_asks_for_everything_again(vendor: Vendor, lake: Lake) -> None:
-    request = asking(T0, T0 + 2 * HOUR)
-    run(vendor, lake, request)
-    report = run(vendor, lake, request, force=True)
-    assert (report.asked, report.rows, report.confirmed) == (2, 0, 2)
-
-
-def test_partial_answers_are_asked_for_again(vendor: Vendor, lake: Lake) -> None:
-    vendor.partial = True
-    assert run(vendor, lake, asking()).rows == 60
-    assert lake.ledger("vendor", "bars").coverage("A", "1m") == []
-    vendor.partial = False
-    report = run(vendor, lake, asking())
-    assert (report.asked, report.rows, report.confirmed) == (1, 0, 1)
-    assert run(vendor, lake, asking()).asked == 0
-
-
-def test_extracts_are_asked_for_each_time(lake: Lake, now: Now) -> None:
-    market = Simulator(now)
-    reports = [run(market, lake, Request("instruments")) for _ in range(2)]
-    assert [(report.asked, report.confirmed) for report in reports] == [(1, 0), (1, 1)]
-
-
-def test_what_is_not_final_is_asked_for_again(vendor: Vendor, lake: Lake, now: Now) -> None:
-    vendor.dataset = replace(BARS, finality_lag=10 * MINUTE)
-    request = asking(T0, T0 + 2 * HOUR)
-    now.at = T0 + HOUR
-    run(vendor, lake, request)
-    vendor.asked.clear()
-    now.at = T0 + 3 * HOUR
-    run(vendor, lake, request)
-    assert spans(vendor.asked)[0].start == T0 + HOUR - 10 * MINUTE
-
-
-def test_revision_window_is_asked_for_again(vendor: Vendor, lake: Lake, now: Now) -> None:
-    vendor.dataset = replace(BARS, revision_window=2 * HOUR)
-    now.at = T0 + DAY
-    run(vendor, lake, asking(T0, now.at))
-    for pause in (HOUR, 9 * DAY):
-        before, now.at = now.at, now.at + pause
-        vendor.asked.clear()
-        run(vendor, lake, asking(T0, now.at))
-        assert spans(vendor.asked)[0].start == before - 2 * HOUR
-    now.at += 9 * DAY
-    assert run(vendor, lake, asking(T0, T0 + DAY)).asked == 0
-
-
-def test_bar_that_was_open_is_asked_for_again(lake: Lake, now: Now) -> None:
-    """Rows of the first run are the bar so far; later ones must bring the finished bar."""
-    market, symbol = Simulator(now), simulator.SYMBOLS[0]
-    start = simulator.START
-    final = to_table(
-        asyncio.run(market.fetch(Request("bars", symbol, "1m", start, start + HOUR))).records,
-        market.datasets["bars"],
-    ).to_pylist()
-    for minutes in (10.5, 10.75, 31.2, 75):
-        now.at = start + minutes * MINUTE
-        run(market, lake, Request("bars", symbol, "1m", start, start + HOUR))
-    columns = [column.column for column in market.datasets["bars"].fields]
-    newest = {row["start"]: [row[c] for c in columns] for row in landed(lake)}
-    assert newest == {row["start"]: [row[c] for c in columns] for row in final}
-
-
-def test_one_failing_request_costs_no_other(vendor: Vendor, lake: Lake) -> None:
-    vendor.failing = {
-        T0 + HOUR: TerminalError("no such symbol"),
-        T0 + 2 * HOUR: RetryableError("too busy"),
-        T0 + 3 * HOUR: MalformedError("not JSON", f"<html>{SECRET}</html>"),
-    }
-    report = run(vendor, lake, asking(T0, T0 + 5 * HOUR))
-    assert not report.is_complete
-    assert (report.asked, report.rows, vendor.closed) == (5, 120, 1)
-    letter = next(lake.data.dead_letter.rglob("*.json"))
-    errors = {failure.request.start: failure.error for failure in report.failures}
-    assert errors == {
-        T0 + HOUR: "no such symbol",
-        T0 + 2 * HOUR: "too busy",
-        T0 + 3 * HOUR: f"not JSON; the answer is in {letter}",
-    }
-    assert lake.ledger("vendor", "bars").coverage("A", "1m") == [
-        Interval(T0, T0 + HOUR),
-        Interval(T0 + 4 * HOUR, T0 + 5 * HOUR),
-    ]
-
-
-def test_answers_in_hand_are_landed_when_the_run_breaks(
-    vendor: Vendor, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest.backfill, "REQUESTS_PER_BATCH", 2)
-    vendor.failing = {T0 + 3 * HOUR: KeyError("a bug")}
-    with pytest.raises(KeyError, match="a bug"):
-        run(vendor, lake, asking(T0, T0 + 6 * HOUR))
-    assert sorted(batch.rows for batch in lake.batches()) == [60, 120]
-    assert vendor.closed == 1
-
-
-def test_long_runs_land_in_several_batches_with_few_requests_at_once(
-    vendor: Vendor, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest.backfill, "REQUESTS_PER_BATCH", 20)
-    seen: list[tuple[int, int]] = []
-    report = backfill(
-        vendor,
-        [asking(T0, T0 + 50 * HOUR)],
-        lake,
-        clock=lake.clock,
-        progress=lambda done, total, _: seen.append((done, total)),
-    )
-    assert [len(batch.entries) for batch in report.batches] == [20, 20, 10]
-    assert seen == [(done, 50) for done in range(1, 51)]
-    assert 1 < vendor.most_in_flight <= ingest.backfill.CONCURRENT_REQUESTS
-
-
-def test_nothing_to_ask_is_no_error(vendor: Vendor, lake: Lake) -> None:
-    report = run(vendor, lake)
-    assert (report.asked, report.rows, report.is_complete) == (0, 0, True)
-    assert files(lake) == []
 
 
 # -- dead letters ----------------------------------------------------------------------------------

@@ -1,0 +1,5 @@
+"""Write the JSON Schemas anew: `python -m ingest.schemas`."""
+
+from ingest.schemas import write_all
+
+write_all()
