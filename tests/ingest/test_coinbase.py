@@ -1,117 +1,57 @@
 """Coinbase from a local vendor over real HTTP, through `backfill`, into a lake, and read back."""
 
-import asyncio
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.backfill import LandingReport, backfill
 from ingest.clock import iso
 from ingest.http import Policy
-from ingest.lake import Interval, Lake
-from ingest.provider import TIMEFRAMES, Answer, Request, TerminalError
-from ingest.providers.coinbase import FINALITY_LAG, REVISION_WINDOW, Coinbase
+from ingest.lake import Interval
+from ingest.provider import TIMEFRAMES, Request, TerminalError, UnknownSymbolError
+from ingest.providers.coinbase import (
+    FINALITY_LAG,
+    RECHECK_EMPTY_AFTER,
+    REVISION_WINDOW,
+    Coinbase,
+)
 from ingest.settings import DataDir
-from tests.fake_vendors.coinbase import THROTTLED, FakeCoinbase, Fault, candle, message
+from tests.fake_vendors.coinbase import THROTTLED, FakeCoinbase, candle
+from tests.fake_vendors.server import Fault, message
+from tests.ingest import worlds
+from tests.ingest.asking import HASTY, at, made, seconds
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime(2026, 3, 10, 12, 34, 56, 789000, tzinfo=UTC)
 SECRET = "s3cr3t"  # noqa: S105 - made up
-HASTY = Policy(
-    requests_per_second=1000,
-    burst=100,
-    attempts=3,
-    backoff_seconds=0.001,
-    backoff_max_seconds=0.005,
-    attempt_seconds=5,
-    deadline_seconds=10,
-)
 
 
-@dataclass
-class World:
-    """A vendor, a lake, and one time for both."""
-
-    vendor: FakeCoinbase
-    lake: Lake
-    now: datetime = NOW
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def advance(self, by: timedelta) -> None:
-        self.now += by
-        self.vendor.now = int(self.now.timestamp())
-
-    def coinbase(self, symbols: str = "") -> Coinbase:
-        return Coinbase(self.vendor.url, symbols, self.clock, policy=HASTY)
-
-    def land(self, *requests: Request, force: bool = False) -> LandingReport:
-        """Run a backfill of its own, as a new process would; forget what was asked before."""
-        self.vendor.forget()
-        report = backfill(self.coinbase(), requests, self.lake, force=force, clock=self.clock)
-        self.now += timedelta(microseconds=1)  # batches are told apart, and ordered, by time
-        return report
-
-    def fetch(self, request: Request) -> Answer:
-        """Ask without planning windows."""
-
-        async def asking() -> Answer:
-            coinbase = self.coinbase()
-            try:
-                return await coinbase.fetch(request)
-            finally:
-                await coinbase.close()
-
-        return asyncio.run(asking())
-
-    def rows(self, columns: str, dataset: str = "bars") -> list[tuple[Any, ...]]:
-        """Return what is in the lake, in the order in which it was landed."""
-        files = str(self.lake.data.raw / "coinbase" / dataset / "*" / "*.parquet")
-        with duckdb.connect() as connection:
-            return connection.execute(
-                f"select {columns} from read_parquet(?) order by _batch_id, _row", [files]
-            ).fetchall()
+class World(worlds.World[FakeCoinbase]):
+    """What is asked most: bars of bitcoin by the minute."""
 
     def times(self) -> list[int]:
         return [int(text) for (text,) in self.rows("time")]
 
-    def dead_letters(self) -> list[dict[str, Any]]:
-        files = (self.lake.data.dead_letter / "coinbase").rglob("*.json")
-        return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)]
-
-    def coverage(self, symbol: str = "BTC-USD", timeframe: str = "1m") -> list[Interval]:
-        return self.lake.ledger("coinbase", "bars").coverage(symbol, timeframe)
+    def covered(self, symbol: str = "BTC-USD", timeframe: str = "1m") -> list[Interval]:
+        return self.coverage("bars", symbol, timeframe)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with FakeCoinbase(now=int(NOW.timestamp())).running() as vendor:
-        lake = Lake(DataDir(tmp_path), clock=lambda: made.now, secrets=(SECRET,))
-        made = World(vendor, lake)
-        yield made
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}+00:00")
-
-
-def seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
+    with FakeCoinbase(now=seconds(NOW)).running() as vendor:
+        variables = {"TAPEHOUSE_COINBASE_URL": vendor.url}
+        yield World(vendor, DataDir(tmp_path), Coinbase, variables, NOW, secrets=(SECRET,))
 
 
 def bars(start: datetime, end: datetime, symbol: str = "BTC-USD", timeframe: str = "1m") -> Request:
@@ -185,7 +125,7 @@ def test_every_bucket_comes_exactly_once_over_many_windows(
     assert report.is_complete
     assert report.dead_letters == 0
     assert Counter(world.times()) == Counter(expected)
-    assert world.coverage() == [Interval(start, end)]
+    assert world.covered() == [Interval(start, end)]
     assert len(world.vendor.asked) == len({str(asked.params) for asked in world.vendor.asked}) > 5
 
 
@@ -210,7 +150,7 @@ def test_windows_join_up_and_stay_within_the_limit(
 ) -> None:
     step = TIMEFRAMES[timeframe]
     end = start + length
-    coinbase = Coinbase("http://unused", clock=lambda: NOW)
+    coinbase = made(Coinbase, lambda: NOW)
     windows = [
         (window.start, window.end)
         for window in coinbase.split(bars(start, end, timeframe=timeframe))
@@ -250,14 +190,14 @@ def test_ends_inside_a_bucket_are_moved_outward(world: World) -> None:
     request = bars(at("2026-03-01T04:20:30"), at("2026-03-01T06:00:01"), timeframe="1h")
     world.land(request, force=True)
     assert world.times() == [seconds(at(f"2026-03-01T0{hour}:00")) for hour in (6, 5, 4)]
-    assert world.coverage(timeframe="1h") == [
+    assert world.covered(timeframe="1h") == [
         Interval(at("2026-03-01T04:00"), at("2026-03-01T07:00"))
     ]
 
 
 def test_times_of_another_zone_or_of_none_are_read_as_what_they_are(world: World) -> None:
     start = at("2026-03-01T00:00")
-    coinbase = world.coinbase()
+    coinbase = world.provider()
     kolkata = datetime.fromisoformat("2026-03-01T05:30:00+05:30")
     naive = start.replace(tzinfo=None)
     assert (
@@ -291,18 +231,18 @@ def test_bucket_in_progress_is_kept_and_asked_again_until_final(world: World) ->
     world.land(bars(start, start + HOUR))
     assert world.times()[0] == newest
     assert world.rows("volume")[0] == ("0.5",)
-    assert world.coverage() == [Interval(start, NOW - FINALITY_LAG)]
+    assert world.covered() == [Interval(start, NOW - FINALITY_LAG)]
 
     world.vendor.candles["BTC-USD", 60][newest] = final
     world.advance(FINALITY_LAG + MINUTE)
     world.land(bars(start, at("2026-03-10T12:35")))
     versions = [volume for time, volume in world.rows("time, volume") if time == str(newest)]
     assert versions == ["0.5", json.loads(final, parse_float=str)[5]]
-    assert world.coverage()[0].end == at("2026-03-10T12:35")
+    assert world.covered()[0].end == at("2026-03-10T12:35")
 
 
 def test_finality_lag_covers_the_vendors_lag_and_a_slow_answer() -> None:
-    default = Coinbase("http://unused").datasets["bars"].finality_lag
+    default = Coinbase.datasets["bars"].finality_lag
     assert default >= timedelta(seconds=60 + Policy().attempt_seconds)
 
 
@@ -371,28 +311,30 @@ def test_after_the_vendor_died_the_next_run_asks_only_for_the_rest(world: World)
     world.vendor.fill("BTC-USD", 60, seconds(start), 4320)
     world.land(bars(end - HOUR, end))  # no revision window: the newest part is there and old
     world.vendor.dies_after = 6
+    world.policy = replace(HASTY, failures_to_open=Policy().failures_to_open)
     died = world.land(bars(start, end))
     landed = len(world.times())
     answered = {str(asked.params) for asked in world.vendor.asked[:6]}
     assert not died.is_complete
-    assert len(died.failures) == died.asked - 6
     assert all("run the same command again later" in failure.error for failure in died.failures)
+    # After a few failures in a row the vendor is left alone.
+    assert len(world.vendor.asked) < 6 + 3 * (died.asked - 6)
     assert 0 < landed < 4320
 
-    world.vendor.dies_after, world.vendor.is_dead = None, False
+    world.vendor.recover()
     resumed = world.land(bars(start, end))
     assert resumed.is_complete
-    assert resumed.asked == len(died.failures)
+    assert resumed.asked == died.asked - 6
     assert resumed.rows == 4320 - landed
     assert answered.isdisjoint(str(asked.params) for asked in world.vendor.asked)
     assert Counter(world.times()) == Counter(range(seconds(start), seconds(end), 60))
-    assert world.coverage() == [Interval(start, end)]
+    assert world.covered() == [Interval(start, end)]
 
 
 # -- gaps and strays -------------------------------------------------------------------------------
 
 
-def test_range_without_trades_is_asked_twice_then_known_to_be_empty(world: World) -> None:
+def test_range_without_trades_is_asked_again_once_then_known_to_be_empty(world: World) -> None:
     start = at("2026-03-01T00:00")
     world.vendor.fill("BTC-USD", 60, seconds(start), 10)
     empty = bars(start - HOUR, start)
@@ -400,15 +342,21 @@ def test_range_without_trades_is_asked_twice_then_known_to_be_empty(world: World
     assert report.is_complete
     assert report.rows == 0
     assert len(report.batches) == 1
-    assert len(world.vendor.asked) == 2
+    assert world.land(empty).asked == 0
+    world.advance(RECHECK_EMPTY_AFTER + MINUTE)
+    assert world.land(empty).asked == 1
+    world.advance(RECHECK_EMPTY_AFTER + MINUTE)
     assert world.land(empty).asked == 0
 
 
-def test_an_empty_answer_is_not_believed_at_once(world: World) -> None:
+def test_an_empty_answer_is_not_believed_for_long(world: World) -> None:
     start = at("2026-03-01T00:00")
     world.vendor.fill("BTC-USD", 60, seconds(start), 10)
     world.vendor.fail("/candles", Fault(body="[]"))
-    assert world.land(bars(start, start + 10 * MINUTE)).rows == 10
+    request = bars(start, start + 10 * MINUTE)
+    assert world.land(request).rows == 0
+    world.advance(RECHECK_EMPTY_AFTER + MINUTE)
+    assert world.land(request).rows == 10
 
 
 def test_rows_before_the_start_are_kept(world: World) -> None:
@@ -417,7 +365,7 @@ def test_rows_before_the_start_are_kept(world: World) -> None:
     world.vendor.rows_before_start = 3
     world.land(bars(start, start + 2 * MINUTE))
     assert world.times() == [seconds(start) + 60 * n for n in (1, 0, -1, -2, -3)]
-    assert world.coverage() == [Interval(start, start + 2 * MINUTE)]
+    assert world.covered() == [Interval(start, start + 2 * MINUTE)]
 
 
 def test_answer_to_another_range_is_kept_but_covers_nothing(world: World) -> None:
@@ -428,10 +376,10 @@ def test_answer_to_another_range_is_kept_but_covers_nothing(world: World) -> Non
     request = bars(start, start + 10 * MINUTE)
     world.land(request)
     assert world.times() == [later]
-    assert world.coverage() == []
+    assert world.covered() == []
     world.land(request)
     assert len(world.times()) == 11
-    assert world.coverage() == [Interval(start, start + 10 * MINUTE)]
+    assert world.covered() == [Interval(start, start + 10 * MINUTE)]
 
 
 # -- what cannot be read ---------------------------------------------------------------------------
@@ -465,9 +413,9 @@ def test_an_answer_with_dead_letters_is_partial_and_asked_again(world: World) ->
     request = bars(start, start + 5 * MINUTE)
     (batch,) = world.land(request).batches
     assert [entry.status for entry in batch.entries] == ["partial"]
-    assert world.coverage() == []
+    assert world.covered() == []
     assert world.land(request).rows == 5
-    assert world.coverage() == [Interval(start, start + 5 * MINUTE)]
+    assert world.covered() == [Interval(start, start + 5 * MINUTE)]
 
 
 @pytest.mark.parametrize(
@@ -546,9 +494,10 @@ def test_unknown_symbol_is_named_with_the_fix_and_does_not_cost_the_others(world
     assert failure.request.symbol == "NOPE-USD"
     assert "HTTP 404" in failure.error
     assert "NotFound" in failure.error
-    assert "Coinbase has no product 'NOPE-USD': correct the symbol" in failure.error
+    assert "/products/NOPE-USD/candles" in failure.error
+    assert "Coinbase has no such product: correct the symbol" in failure.error
     assert Counter(world.rows("_symbol")) == {("BTC-USD",): 5, ("ETH-USD",): 5}
-    assert Counter(asked.symbol for asked in world.vendor.asked) == dict.fromkeys(symbols, 1)
+    assert Counter(asked.parts[1] for asked in world.vendor.asked) == dict.fromkeys(symbols, 1)
 
 
 def test_too_long_a_window_is_refused_for_good(world: World) -> None:
@@ -560,24 +509,41 @@ def test_too_long_a_window_is_refused_for_good(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("request_", "needs"),
     [
-        Request("bars", "BTC-USD", "4h", at("2026-03-01T00:00"), at("2026-03-02T00:00")),
-        Request("bars", "BTC-USD", None, at("2026-03-01T00:00"), at("2026-03-02T00:00")),
-        Request("bars", None, "1m", at("2026-03-01T00:00"), at("2026-03-02T00:00")),
-        Request("bars", "BTC-USD", "1m", None, at("2026-03-02T00:00")),
-        Request("bars", "BTC-USD", "1m", at("2026-03-01T00:00"), None),
+        (
+            Request("bars", "BTC-USD", "4h", at("2026-03-01T00:00"), at("2026-03-02T00:00")),
+            "one of the timeframes 1m, 5m, 15m, 1h, 1d",
+        ),
+        (
+            Request("bars", "BTC-USD", None, at("2026-03-01T00:00"), at("2026-03-02T00:00")),
+            "one of the timeframes 1m, 5m, 15m, 1h, 1d",
+        ),
+        (
+            Request("bars", None, "1m", at("2026-03-01T00:00"), at("2026-03-02T00:00")),
+            "a symbol",
+        ),
+        (
+            Request("bars", "BTC-USD", "1m", None, at("2026-03-02T00:00")),
+            "a start and an end",
+        ),
+        (
+            Request("bars", None, "4h", at("2026-03-01T00:00"), None),
+            "a symbol and a start and an end and one of the timeframes 1m, 5m, 15m, 1h, 1d",
+        ),
     ],
-    ids=["timeframe not offered", "no timeframe", "no symbol", "no start", "no end"],
+    ids=["timeframe not offered", "no timeframe", "no symbol", "no start", "no symbol, no end"],
 )
-def test_incomplete_request_fails_alone_and_is_never_sent(world: World, request_: Request) -> None:
+def test_incomplete_request_fails_alone_and_is_never_sent(
+    world: World, request_: Request, needs: str
+) -> None:
     start = at("2026-03-01T00:00")
     world.vendor.fill("ETH-USD", 60, seconds(start), 5)
     report = world.land(request_, bars(start, start + 5 * MINUTE, "ETH-USD"))
     (failure,) = report.failures
-    assert "timeframes 1m, 5m, 15m, 1h, 1d: complete the request" in failure.error
+    assert failure.error.endswith(f"coinbase bars are asked by {needs}: complete the request")
     assert report.rows == 5
-    assert {asked.symbol for asked in world.vendor.asked} == {"ETH-USD"}
+    assert {asked.parts[1] for asked in world.vendor.asked} == {"ETH-USD"}
 
 
 # -- products --------------------------------------------------------------------------------------
@@ -644,25 +610,25 @@ def test_empty_list_of_products_is_not_taken_for_the_end_of_all_products(world: 
     assert [letter["body"] for letter in world.dead_letters()] == ["[]"]
 
 
-# -- scheduled runs --------------------------------------------------------------------------------
+# -- symbols ---------------------------------------------------------------------------------------
 
 
-def test_nothing_is_scheduled_without_symbols() -> None:
-    for symbols in ("", " , "):
-        coinbase = Coinbase("http://unused", symbols)
-        assert list(coinbase.default_request("bars")) == []
-        assert list(coinbase.default_request("products")) == []
+@pytest.mark.parametrize("symbol", ["BTC/USD", "BTC-USD"])
+def test_pairs_are_spelled_with_a_hyphen(symbol: str) -> None:
+    coinbase = made(Coinbase, lambda: NOW)
+    assert coinbase.spell(symbol, "crypto") == "BTC-USD"
+    assert list(coinbase.default_request("bars")) == []
 
 
-def test_scheduled_requests_name_each_symbol_once_and_end_now() -> None:
-    coinbase = Coinbase("http://unused", " BTC-USD,ETH-USD ,,BTC-USD", lambda: NOW)
-    midnight = at("2026-03-10T00:00")
-    assert list(coinbase.default_request("bars")) == [
-        bars(midnight - history, NOW, symbol, timeframe)
-        for symbol in ("BTC-USD", "ETH-USD")
-        for timeframe, history in (("1m", 7 * DAY), ("1h", 90 * DAY), ("1d", 365 * DAY))
-    ]
-    assert list(coinbase.default_request("products")) == [Request("products")]
+def test_unknown_symbol_is_told_from_a_bad_request(world: World) -> None:
+    start = at("2026-03-01T00:00")
+    world.vendor.fill("BTC-USD", 60, seconds(start), 1)
+    with pytest.raises(UnknownSymbolError):
+        world.fetch(bars(start, start + MINUTE, "NOPE-USD"))
+    world.vendor.fail("/candles", message(404, "no such route"))
+    with pytest.raises(TerminalError) as caught:
+        world.fetch(bars(start, start + MINUTE))
+    assert type(caught.value) is TerminalError
 
 
 # -- the local vendor itself -----------------------------------------------------------------------

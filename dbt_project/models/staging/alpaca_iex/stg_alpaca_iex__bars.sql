@@ -1,0 +1,1 @@
+{{ alpaca_stock_bars('alpaca_iex') }}

@@ -1,0 +1,1 @@
+{{ alpaca_stock_trades('alpaca_sip') }}

@@ -1,0 +1,1 @@
+{{ alpha_vantage_statements('balance_sheets', "'balance'") }}

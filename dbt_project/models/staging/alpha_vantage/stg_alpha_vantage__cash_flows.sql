@@ -1,0 +1,1 @@
+{{ alpha_vantage_statements('cash_flows', "'cash_flow'") }}

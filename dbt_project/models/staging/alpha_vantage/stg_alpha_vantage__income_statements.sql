@@ -1,0 +1,1 @@
+{{ alpha_vantage_statements('income_statements', "'income'") }}

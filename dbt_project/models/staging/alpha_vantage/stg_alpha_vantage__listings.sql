@@ -1,0 +1,21 @@
+with source as (
+    select * from {{ lake_source('alpha_vantage', 'listings') }}
+),
+
+final as (
+    select
+        {{ standard_listing(
+            listing_id='upper(symbol)',
+            asset_class="'equity'",
+            provider_symbol='upper(symbol)',
+            symbol=canonical_symbol('symbol', "'equity'", share_class='-'),
+            name="nullif(trim(name), '')",
+            exchange=given_number('exchange'),
+            currency="'USD'",
+            status='status',
+            effective_date='null'
+        ) }}
+    from source
+)
+
+select * from final

@@ -1,0 +1,1 @@
+{{ fmp_statements('balance_sheets', "'balance'") }}

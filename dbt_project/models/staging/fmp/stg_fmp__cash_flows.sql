@@ -1,0 +1,1 @@
+{{ fmp_statements('cash_flows', "'cash_flow'") }}

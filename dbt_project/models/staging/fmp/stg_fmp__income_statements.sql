@@ -1,0 +1,1 @@
+{{ fmp_statements('income_statements', "'income'") }}

@@ -1,0 +1,81 @@
+"""A local Financial Modeling Prep, stable API: arrays of objects, and refusals in several ways.
+
+Answers have the documented shapes, with invented values. Nothing here knows the code under test.
+
+Source: https://site.financialmodelingprep.com/developer/docs/stable
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+
+
+def error(status: int, text: str, key: str = "Error Message") -> Fault:
+    """Return an error as an object."""
+    return Fault(status, json.dumps({key: text}))
+
+
+def prose(text: str) -> Fault:
+    """Return what is not in the plan: no JSON at all."""
+    return Fault(402, text, content_type="text/html; charset=utf-8")
+
+
+BAD_KEY = error(401, "Invalid API KEY. Feel free to create a Free API Key.")
+BAD_KEY_IN_A_GOOD_ANSWER = error(200, "Invalid API KEY.")
+PREMIUM_PARAMETER = prose("Premium Query Parameter: 'period' is not available under your plan.")
+RESTRICTED = prose("Restricted Endpoint: This endpoint is not available under your plan.")
+EXCLUSIVE = error(403, "Exclusive Endpoint : This endpoint is not available.")
+SPECIAL = error(403, "Special Endpoint : This endpoint is not available.")
+LEGACY = error(403, "Legacy Endpoint : Due to Legacy endpoints being no longer supported.")
+FORBIDDEN = error(403, "Forbidden")
+LIMIT = error(429, "Limit Reach . Please upgrade your plan or visit our documentation.")
+LIMIT_IN_A_GOOD_ANSWER = error(200, "Limit Reach . Please upgrade your plan.")
+BANDWIDTH = error(429, "Bandwidth Limit Reach . Please upgrade your plan.")
+UNKNOWN = error(200, "Something nobody has seen before.", "error")
+
+INTERVALS = ("1min", "5min", "15min", "30min", "1hour", "4hour")
+FREE_STATEMENTS = 5
+
+
+@dataclass(kw_only=True)
+class FakeFmp(FakeVendor):
+    """The vendor's state: rows by path and symbol, newest first whatever their order here.
+
+    `is_free` refuses what only paid keys may ask.
+    """
+
+    key: str = "key"
+    is_free: bool = False
+    rows: dict[tuple[str, str], list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def answer(self, asked: Asked) -> Reply:
+        if self.key not in (asked.header("apikey"), asked.params.get("apikey")):
+            return BAD_KEY
+        path, params = asked.path.removeprefix("/").removeprefix("stable/"), asked.params
+        if self.is_free and path.startswith("historical-chart/"):
+            return RESTRICTED
+        if self.is_free and int(params.get("limit", 0)) > FREE_STATEMENTS:
+            return PREMIUM_PARAMETER
+        key = path
+        if path.endswith("-statement"):
+            key = f"{path}/{params.get('period', 'annual')}"
+        if path.startswith("historical-chart/") and params.get("nonadjusted") != "true":
+            key = f"{path}/adjusted"
+        rows = sorted(
+            self.rows.get((key, params.get("symbol", "")), []),
+            key=lambda row: str(row.get("date", "")),
+            reverse=True,
+        )
+        if path.startswith("historical-"):
+            first, last = params.get("from", "2021-11-21"), params.get("to", "9999-12-31")
+            rows = [row for row in rows if first <= str(row["date"])[:10] <= last]
+        if path.endswith("-statement"):
+            rows = rows[: int(params.get("limit", FREE_STATEMENTS))]
+        return Reply(body=json.dumps(rows))
+
+    def throttled(self, asked: Asked, requests: int, seconds: float) -> Reply:
+        del asked, requests, seconds
+        return LIMIT
