@@ -1,0 +1,74 @@
+"""What Silver makes of vendors that change their mind: the last word counts, none is forgotten."""
+
+import pytest
+
+from tests.dbt.vendors.changing import HOURS, INSTRUMENTS
+from tests.dbt.warehouse import Warehouse, rows
+
+
+@pytest.fixture(params=INSTRUMENTS)
+def series(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Return a provider and its instrument."""
+    return request.param, INSTRUMENTS[request.param]
+
+
+def where(series: tuple[str, str]) -> str:
+    return (
+        f"provider = '{series[0]}' and instrument_id = '{series[1]}' and timeframe = '1h'"
+        " and session_date = date '2026-03-10'"
+    )
+
+
+def test_the_last_answer_counts_and_no_bar_is_doubled(
+    vendors: Warehouse, series: tuple[str, str]
+) -> None:
+    """The third hour went from 101 to 102 and back; the tenth was in progress when first seen."""
+    found = rows(
+        vendors.database,
+        f"select hour(bar_start_at), close, is_final from silver.bars where {where(series)}"
+        " order by bar_start_at",
+    )
+    last = dict.fromkeys(range(HOURS), 100.0) | {2: 101.0, 5: 103.25, 9: 105.5}
+    assert found == [(hour, close, True) for hour, close in last.items()]
+
+
+@pytest.mark.parametrize(
+    ("hour", "closes", "final"),
+    [
+        (2, [101, 102, 101, 102], [True] * 4),
+        (5, [100.5, 100.5, 103.25], [True] * 3),
+        (9, [99, 105.5, 105.5], [False, True, True]),
+    ],
+)
+def test_every_version_is_kept_and_one_is_current(
+    vendors: Warehouse,
+    series: tuple[str, str],
+    hour: int,
+    closes: list[float],
+    final: list[bool],
+) -> None:
+    """The third hour's fourth version was the newest row, but the answer before was repeated."""
+    found = rows(
+        vendors.database,
+        "select close, count(*) filter (where is_current), bool_and(is_final)"
+        f" from silver.bar_versions where {where(series)} and hour(bar_start_at) = {hour}"
+        " group by _fetched_at, close order by _fetched_at",
+    )
+    said = 3 if series[0] == "kraken" else len(closes)
+    assert [close for close, _, _ in found] == closes[:said]
+    assert [count for _, count, _ in found] == [0, 0, 1, 0][:said]
+    assert [is_final for _, _, is_final in found] == final[:said]
+
+
+def test_rows_that_came_twice_are_versions_of_one_bar(
+    vendors: Warehouse, series: tuple[str, str]
+) -> None:
+    """Each row of three answers and a short one is there, and those that came twice are, too."""
+    ((versions, hours, current),) = rows(
+        vendors.database,
+        "select count(*), count(distinct bar_start_at), count(*) filter (where is_current)"
+        f" from silver.bar_versions where {where(series)}",
+    )
+    short = 0 if series[0] == "kraken" else 2
+    assert versions == 3 * HOURS + short + HOURS // 2 + 1
+    assert (hours, current) == (HOURS, HOURS)
