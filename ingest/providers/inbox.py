@@ -2,56 +2,42 @@
 
 A file lands once, by content, and is then moved to `<data>/inbox/.landed/<dataset>/`; one that
 cannot be read goes to `<data>/inbox/.rejected/<dataset>/` beside a message that says what to do.
-Values land as text exactly as written. Not for judging values: bad ones land too, and SQL
-quarantines them.
+Values land as text exactly as written. Market data is not judged here: bad values land too, and SQL
+quarantines them. Trading records that break their contract go to the dead letters, row by row.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
-from ingest.backfill import Progress
 from ingest.clock import Clock, iso
 from ingest.fault_points import reached
 from ingest.files import UnreadableError, read_tables
 from ingest.lake import BatchWriter, Entry, Lake, sync_folders, write_synced
 from ingest.locks import exclusive
-from ingest.provider import TIMEFRAMES, Dataset, fields
+from ingest.provider import TIMEFRAMES, Dataset, Reject, Request
+from ingest.providers.inbox_formats import CONTRACTS, DATASETS
+from ingest.records import EXTRA
+
+Progress = Callable[[int, int, str], None]
+"""Called with files done, files in all, and what is being read."""
+
+__all__ = ["DATASETS", "PROVIDER", "FileOutcome", "InboxReport", "explain", "land_inbox"]
 
 PROVIDER = "inbox"
-DATASETS: Mapping[str, Dataset] = {
-    "bars": Dataset(
-        "bars",
-        fields(
-            "asset_class",
-            "symbol",
-            "timeframe",
-            "bar_start_at",
-            "open",
-            "high",
-            "low",
-            "close",
-            "volume",
-            "adj_close",
-            "vwap",
-            "trade_count",
-        ),
-        timeframes=tuple(TIMEFRAMES),
-        optional_columns=frozenset({"adj_close", "vwap", "trade_count"}),
-    )
-}
-
 MAX_GROUPS = 100_000
 """Most ledger entries per file; a Parquet footer that readers accept has room for little more."""
 
@@ -72,6 +58,7 @@ class FileOutcome:
     rows: int = 0
     message: str = ""
     batch_id: str | None = None
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +77,11 @@ class InboxReport:
     def rejected(self) -> tuple[FileOutcome, ...]:
         """Return the files that could not be read."""
         return tuple(file for file in self.files if file.status == "rejected")
+
+    @property
+    def dead_letters(self) -> int:
+        """Return how many rows broke their contract and did not land."""
+        return sum(file.dead_letters for file in self.files)
 
 
 class _NotNowError(Exception):
@@ -197,37 +189,122 @@ def _handle(
         message = f"the same content landed before, in batch {batch_id}"
         return FileOutcome(name, "already_landed", message=message, batch_id=batch_id)
     try:
-        batch = _land(lake, dataset, file, tell)
+        batch, refused = _land(lake, dataset, file, tell)
     except UnreadableError as error:
         return _reject(file, str(error))
     landed[file.content] = batch.batch_id
     reached("inbox:landed")
     _move(file, _free_path(_kept(file.path.parent, "landed"), file))
-    message = "" if batch.rows else "holds column names but no rows"
-    return FileOutcome(name, "landed", batch.rows, message, batch.batch_id)
+    message = refused.message or ("" if batch.rows else "holds column names but no rows")
+    return FileOutcome(name, "landed", batch.rows, message, batch.batch_id, refused.count)
 
 
-def _land(lake: Lake, dataset: Dataset, file: _File, tell: Callable[[str], None]) -> BatchWriter:
+def _land(
+    lake: Lake, dataset: Dataset, file: _File, tell: Callable[[str], None]
+) -> tuple[BatchWriter, "_Refused"]:
     """Stream the file into one batch, which is committed only when all of it was read.
 
     Raises:
         UnreadableError: it cannot be read; nothing of it is landed.
         _NotNowError: it changed meanwhile; nothing of it is landed.
     """
+    refused = _Refused(lake, dataset, file)
     with (
         _work_folder(lake, dataset) as work,
         _database(work) as connection,
         lake.open_batch(PROVIDER, dataset) as batch,
     ):
         for table in read_tables(file.path, dataset, connection, work):
-            symbol = pc.binary_join_element_wise(table["asset_class"], table["symbol"], ":")
-            batch.write(table, symbol=symbol, timeframe=table["timeframe"])
-            _count_groups(connection, symbol, table["timeframe"], table["bar_start_at"])
+            kept = refused.sort_out(table, batch.batch_id)
+            keys = _keys(kept)
+            batch.write(kept, symbol=keys["symbol"], timeframe=keys["timeframe"])
+            _count_groups(connection, keys)
             tell(f"{file.path.name}: {batch.rows:,} rows")
-        batch.entries.extend(_entries(connection, batch, file))
+        batch.entries.extend(_entries(connection, batch, file, refused.count))
         if not _is_same(file):
             raise _NotNowError("changed while it was being read; run again")
-    return batch
+    return batch, refused
+
+
+@dataclass
+class _Refused:
+    """The rows of one file that break the contract of its dataset, if that has one."""
+
+    lake: Lake
+    dataset: Dataset
+    file: _File
+    count: int = 0
+    read: int = 0
+    message: str = ""
+
+    def sort_out(self, table: pa.Table, batch_id: str) -> pa.Table:
+        """Return the good rows; write the others, with what is wrong, to the dead letters."""
+        contract = CONTRACTS.get(self.dataset.name)
+        if contract is None:
+            return table
+        good: list[bool] = []
+        letters: list[dict[str, Any]] = []
+        for row in table.drop_columns([EXTRA]).to_pylist():
+            self.read += 1
+            given = {name: value for name, value in row.items() if value is not None}
+            try:
+                contract.model_validate(given)
+                good.append(True)
+            except ValidationError as error:
+                good.append(False)
+                letters.append({"row": self.read, "errors": explain(error), "values": given})
+        if letters:
+            first = f"row {letters[0]['row']}: {'; '.join(letters[0]['errors'])}"
+            path = self.lake.dead_letter(
+                PROVIDER,
+                self.dataset.name,
+                Reject(
+                    f"{len(letters)} rows of {self.file.path.name} break the contract of"
+                    f" {self.dataset.name}; correct them and put them into the inbox in a new file",
+                    "\n".join(json.dumps(letter, ensure_ascii=False) for letter in letters),
+                ),
+                request=Request(self.dataset.name, params={"file": self.file.path.name}),
+                batch_id=batch_id,
+                number=self.count,
+            )
+            self.count += len(letters)
+            self.message = self.message or f"{first}; all such rows are in {path.parent}"
+        return table.filter(pa.array(good, pa.bool_()))
+
+
+def explain(error: ValidationError) -> list[str]:
+    """Return what is wrong with a record, a sentence per field."""
+    return [
+        ": ".join(
+            filter(
+                None,
+                (
+                    ".".join(str(part) for part in fault["loc"]),
+                    fault["msg"].removeprefix("Value error, "),
+                ),
+            )
+        )
+        + ("" if fault["type"] == "missing" else f" (it is {str(fault['input'])[:100]!r})")
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def _keys(table: pa.Table) -> pa.Table:
+    """Return what the ledger groups rows by: symbol, timeframe and the time of each row."""
+    nothing = pa.nulls(table.num_rows, pa.string())
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    symbol = (
+        pc.binary_join_element_wise(columns["asset_class"], columns["symbol"], ":")
+        if {"asset_class", "symbol"} <= set(columns)
+        else nothing
+    )
+    return pa.table(
+        {
+            "symbol": symbol,
+            "timeframe": columns.get("timeframe", nothing),
+            "start": columns.get("bar_start_at", nothing),
+        }
+    )
 
 
 def _reject(file: _File, message: str) -> FileOutcome:
@@ -311,15 +388,13 @@ def _database(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 # -- the ledger ------------------------------------------------------------------------------------
 
 
-def _count_groups(
-    connection: duckdb.DuckDBPyConnection, symbol: pa.Array, timeframe: pa.Array, start: pa.Array
-) -> None:
+def _count_groups(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> None:
     """Add up rows and time ranges per symbol and timeframe.
 
     Ledger times have years of four digits, so others count as unreadable.
     """
     cursor = connection.cursor()
-    cursor.register("keys", pa.table({"symbol": symbol, "timeframe": timeframe, "start": start}))
+    cursor.register("keys", keys)
     cursor.execute(
         """
         with parsed as (
@@ -348,9 +423,13 @@ def _count_groups(
 
 
 def _entries(
-    connection: duckdb.DuckDBPyConnection, batch: BatchWriter, file: _File
+    connection: duckdb.DuckDBPyConnection, batch: BatchWriter, file: _File, refused: int
 ) -> Iterator[Entry]:
-    """Yield one entry per symbol and timeframe; what exceeds `MAX_GROUPS` is one entry together."""
+    """Yield one entry per symbol and timeframe; what exceeds `MAX_GROUPS` is one entry together.
+
+    Only bars have an end, and so cover anything. A list that somebody dropped is not the whole
+    list: what is not on it is not gone.
+    """
     whole = Entry(
         symbol=None,
         timeframe=None,
@@ -358,7 +437,7 @@ def _entries(
         end=None,
         params={"file": file.path.name, "content": file.content},
         fetched_at=iso(batch.fetched_at),
-        status="complete",
+        status="complete" if batch.dataset.kind == "range" else "partial",
         records=0,
         dead_letters=0,
         content_hash=file.content,
@@ -384,5 +463,5 @@ def _entries(
             records=records,
         )
     rest = batch.rows - sum(records for _, _, records, _, _ in groups)
-    if rest or not groups:
-        yield replace(whole, records=rest)
+    if rest or refused or not groups:
+        yield replace(whole, records=rest, dead_letters=refused)

@@ -1,0 +1,79 @@
+with decisions as (
+    select
+        provider,
+        decision_id as record_id,
+        reasons,
+        to_json(struct_pack(
+            decision_id, asset_class, symbol, timeframe, action, method, provider_votes,
+            decided_at := decided_at_text, confidence := confidence_text,
+            position_size := position_size_text
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_decisions__records') }}
+    where len(reasons) > 0
+),
+
+executions as (
+    select
+        provider,
+        execution_id as record_id,
+        reasons,
+        to_json(struct_pack(
+            execution_id, order_id, account_id, asset_class, symbol, side, quote_currency,
+            fee_currency, executed_at := executed_at_text, quantity := quantity_text,
+            price := price_text, fee := fee_text
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_executions__records') }}
+    where len(reasons) > 0
+),
+
+cash_movements as (
+    select
+        provider,
+        movement_id as record_id,
+        reasons,
+        to_json(struct_pack(
+            movement_id, account_id, currency, kind, moved_at := moved_at_text,
+            amount := amount_text
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_cash_movements__records') }}
+    where len(reasons) > 0
+),
+
+rejected as (
+    select * from decisions
+    union all
+    select * from executions
+    union all
+    select * from cash_movements
+),
+
+batches as (
+    select * from {{ ref('build_batches') }}
+),
+
+final as (
+    select
+        rejected.provider,
+        batches.dataset,
+        rejected.record_id,
+        rejected.reasons,
+        cast(rejected.original as varchar) as original,
+        batches.file,
+        rejected._fetched_at,
+        rejected._batch_id,
+        rejected._row
+    from rejected
+    inner join batches on rejected._batch_id = batches.batch_id
+)
+
+select * from final
+order by _batch_id, _row
