@@ -5,6 +5,8 @@ with given as (
     select unnest(reasons) as reason from {{ ref('bars_quarantined') }}
     union
     select unnest(reasons) as reason from {{ ref('reference_quarantined') }}
+    union
+    select unnest(reasons) as reason from {{ ref('ticks_quarantined') }}
 )
 
 select given.reason

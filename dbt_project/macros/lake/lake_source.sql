@@ -3,8 +3,9 @@
         The records of one dataset in the batches this build sees, as a parenthesised query.
 
         Reads exactly the files frozen in `build_batches`. Columns are those the source declares in
-        YAML: a file from before a field was declared gives NULL there, and a dataset without
-        files gives an empty relation with the same columns, so an unused vendor breaks nothing.
+        YAML and the lake's lineage: a file from before a field was declared gives NULL there, and a
+        dataset without files gives an empty relation with the same columns, so an unused vendor
+        breaks nothing.
     -#}
     {%- do source(provider, dataset) -%}
     {%- set files = lake_files(provider, dataset) -%}
@@ -34,17 +35,31 @@
 
 
 {% macro lake_columns(provider, dataset) %}
-    {#- The declared columns of a source (name and type); text unless its YAML says otherwise. -#}
+    {#- The columns of a dataset's files (name and type): those its YAML declares, which are text, and
+        what the loader adds to every record. -#}
     {% set columns = [] %}
     {% if execute %}
         {% set wanted = 'source.' ~ project_name ~ '.' ~ provider ~ '.' ~ dataset %}
         {% for column in graph.sources[wanted].columns.values() %}
-            {% do columns.append({'name': column.name, 'type': column.data_type or 'varchar'}) %}
+            {% do columns.append({'name': column.name, 'type': 'varchar'}) %}
         {% endfor %}
-    {% else %}
-        {% do columns.append({'name': '_batch_id', 'type': 'varchar'}) %}
     {% endif %}
-    {% do return(columns) %}
+    {% do return(columns + lineage_columns()) %}
+{% endmacro %}
+
+
+{% macro lineage_columns() %}
+    {#- What the loader adds to every record of every dataset. Sources do not declare it. -#}
+    {% do return([
+        {'name': '_extra', 'type': 'varchar'},
+        {'name': '_provider', 'type': 'varchar'},
+        {'name': '_dataset', 'type': 'varchar'},
+        {'name': '_symbol', 'type': 'varchar'},
+        {'name': '_timeframe', 'type': 'varchar'},
+        {'name': '_fetched_at', 'type': 'timestamp with time zone'},
+        {'name': '_batch_id', 'type': 'varchar'},
+        {'name': '_row', 'type': 'bigint'},
+    ]) %}
 {% endmacro %}
 
 

@@ -11,20 +11,13 @@
     {%- set lowest = 'least(open, high, low, close)' -%}
     {%- set are_finite = 'isfinite(open) and isfinite(high) and isfinite(low) and isfinite(close)' -%}
     {%- set are_prices = lowest ~ ' > 0 and ' ~ are_finite -%}
-    {%- set unreadable = [] -%}
-    {%- for name in numbers -%}
-        {%- do unreadable.append(
-            '(' ~ name ~ '_text is not null and not coalesce(isfinite(cast(' ~ name
-            ~ ' as double)), false))'
-        ) -%}
-    {%- endfor -%}
     {%- do return([
         (
             'missing_value',
             'provider_symbol is null or start_text is null or open_text is null'
             ~ ' or high_text is null or low_text is null or close_text is null'
         ),
-        ('not_a_number', unreadable | join(' or ')),
+        ('not_a_number', unreadable_numbers(numbers)),
         ('unreadable_time', 'start_text is not null and bar_start_at is null'),
         ('unknown_timeframe', 'timeframe_seconds is null'),
         ('unknown_asset_class', 'calendar is null'),

@@ -22,6 +22,8 @@ requests as (
         dataset,
         entry ->> '$.symbol' as symbol,
         entry ->> '$.timeframe' as timeframe,
+        entry ->> '$.params.asset_class' as asset_class,
+        entry ->> '$.params' as params,
         {{ utc_timestamp("entry ->> '$.start'") }} as start_at,
         {{ utc_timestamp("entry ->> '$.end'") }} as end_at,
         {{ utc_timestamp("entry ->> '$.fetched_at'") }} as fetched_at,

@@ -1,5 +1,22 @@
+{#- Records that their own views judge, and where they are kept when they are bad; bars apart. -#}
+{%- set judged_records = [
+    'int_instruments__records', 'int_corporate_actions__records', 'int_quote_bars__records',
+    'int_trades__records', 'int_quotes__records', 'int_fundamentals__records',
+    'int_articles__records', 'int_posts__records', 'int_decisions__records',
+    'int_executions__records', 'int_cash_movements__records',
+] -%}
+{%- set quarantines = [
+    'reference_quarantined', 'ticks_quarantined', 'trading_quarantined',
+] -%}
+
 with batches as (
     select * from {{ ref('load_batches') }}
+),
+
+-- A record that gives bid, ask and what is between them is accounted for as a bar.
+bar_batches as (
+    select batch_id from batches
+    where dataset = 'bars'
 ),
 
 accepted as (
@@ -7,18 +24,15 @@ accepted as (
         _batch_id,
         _row
     from {{ ref('bar_versions') }}
+    {%- for name in judged_records %}
     union all
     select
-        _batch_id,
-        _row
-    from {{ ref('int_instruments__records') }}
-    where len(reasons) = 0
-    union all
-    select
-        _batch_id,
-        _row
-    from {{ ref('int_corporate_actions__records') }}
-    where len(reasons) = 0
+        records._batch_id,
+        records._row
+    from {{ ref(name) }} as records
+    anti join bar_batches on records._batch_id = bar_batches.batch_id
+    where len(records.reasons) = 0
+    {%- endfor %}
     union all
     select
         _batch_id,
@@ -32,11 +46,14 @@ quarantined as (
         _batch_id,
         _row
     from {{ ref('bars_quarantined') }}
+    {%- for name in quarantines %}
     union all
     select
-        _batch_id,
-        _row
-    from {{ ref('reference_quarantined') }}
+        records._batch_id,
+        records._row
+    from {{ ref(name) }} as records
+    anti join bar_batches on records._batch_id = bar_batches.batch_id
+    {%- endfor %}
 ),
 
 judged as (

@@ -7,7 +7,8 @@ bars as (
 ),
 
 precedence as (
-    select * from {{ ref('bar_precedence') }}
+    select * from {{ ref('precedence') }}
+    where dataset = 'instruments'
 ),
 
 -- Where several vendors list an instrument, one of them describes it.
@@ -17,7 +18,10 @@ described_by as (
         versions.provider,
         versions.listing_id
     from versions
-    left join precedence on versions.provider = precedence.provider
+    left join precedence
+        on
+            versions.provider = precedence.provider
+            and versions.asset_class = precedence.asset_class
     qualify
         row_number() over (
             partition by versions.instrument_id
@@ -50,22 +54,54 @@ listed as (
             and versions.listing_id = described_by.listing_id
 ),
 
--- Instruments that no vendor lists are known from their bars alone.
+spoken_of as (
+    select
+        instrument_id,
+        min(bar_start_at) as first_at
+    from bars
+    group by instrument_id
+    union all
+    select
+        instrument_id,
+        min(available_at) as first_at
+    from {{ ref('corporate_actions') }}
+    group by instrument_id
+    union all
+    select
+        instrument_id,
+        min(bar_start_at) as first_at
+    from {{ ref('quote_bars') }}
+    group by instrument_id
+    union all
+    select
+        instrument_id,
+        min(traded_at) as first_at
+    from {{ ref('trades') }}
+    group by instrument_id
+    union all
+    select
+        instrument_id,
+        min(quoted_at) as first_at
+    from {{ ref('quotes') }}
+    group by instrument_id
+),
+
+-- Instruments that no vendor lists are known from what is said of them.
 inferred as (
     select
-        bars.instrument_id,
-        split_part(bars.instrument_id, ':', 1) as asset_class,
-        split_part(bars.instrument_id, ':', 2) as symbol,
+        spoken_of.instrument_id,
+        split_part(spoken_of.instrument_id, ':', 1) as asset_class,
+        split_part(spoken_of.instrument_id, ':', 2) as symbol,
         cast(null as varchar) as name,
         cast(null as varchar) as exchange,
         cast(null as varchar) as currency,
         'unlisted' as status,
         cast(null as varchar) as provider,
         true as is_inferred,
-        min(bars.bar_start_at) as valid_from,
+        min(spoken_of.first_at) as valid_from,
         timestamp '9999-12-31' as valid_to
-    from bars
-    anti join listed on bars.instrument_id = listed.instrument_id
+    from spoken_of
+    anti join listed on spoken_of.instrument_id = listed.instrument_id
     group by all
 ),
 

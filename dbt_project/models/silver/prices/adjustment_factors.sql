@@ -35,14 +35,82 @@ splits as (
     group by all
 ),
 
+closes as (
+    select
+        instrument_id,
+        session_date,
+        provider,
+        close,
+        adj_close
+    from bars
+    where timeframe = '1d' and is_final
+),
+
+-- Cash, and what went with a spin-off, in the shares of the ex-date: prices fall by it.
+cash_actions as (
+    select
+        corporate_actions.instrument_id,
+        corporate_actions.ex_date,
+        sum(corporate_actions.dividend_amount order by corporate_actions.action_type)
+        filter (where corporate_actions.price_factor is null) as amount,
+        product(coalesce(corporate_actions.price_factor, 1.0)) as price_factor
+    from corporate_actions
+    inner join spans on corporate_actions.instrument_id = spans.instrument_id
+    where
+        corporate_actions.action_type in ('dividend', 'spin_off')
+        and corporate_actions.ex_date > spans.first_session_date
+        and corporate_actions.ex_date <= spans.last_session_date
+    group by all
+),
+
+cash_closes as (
+    select
+        cash_actions.*,
+        coalesce(splits.split_step, 1.0) as split_step,
+        closes.close as previous_close
+    from cash_actions
+    left join splits
+        on
+            cash_actions.instrument_id = splits.instrument_id
+            and cash_actions.ex_date = splits.ex_date
+    asof left join closes
+        on
+            cash_actions.instrument_id = closes.instrument_id
+            and cash_actions.ex_date > closes.session_date
+),
+
+-- Without an earlier daily close, or with one below the amount, there is nothing to compare with.
+known_dividends as (
+    select
+        instrument_id,
+        ex_date,
+        price_factor * case
+            when amount * split_step < previous_close
+                then 1 / (1 - amount * split_step / previous_close)
+            else 1.0
+        end as dividend_step
+    from cash_closes
+),
+
+-- Where no vendor tells dividends, a provider's own adjusted closes do.
+first_known_dividends as (
+    select
+        instrument_id,
+        min(ex_date) as ex_date
+    from corporate_actions
+    where action_type = 'dividend'
+    group by instrument_id
+),
+
 ratios as (
     select
         instrument_id,
         session_date,
         lag(session_date) over series as previous_session_date,
+        provider = lag(provider) over series as is_of_one_provider,
         (adj_close / close) / lag(adj_close / close) over series as ratio_step
-    from bars
-    where timeframe = '1d' and is_final and adj_close > 0
+    from closes
+    where adj_close > 0
     window series as (partition by instrument_id order by session_date)
 ),
 
@@ -58,21 +126,41 @@ split_ratio_steps as (
             ratios.instrument_id = splits.instrument_id
             and ratios.previous_session_date < splits.ex_date
             and ratios.session_date >= splits.ex_date
-    where ratios.previous_session_date is not null
+    where ratios.is_of_one_provider
     group by all
 ),
 
-dividends as (
+adjusted_close_dividends as (
     select
-        instrument_id,
-        session_date as ex_date,
+        split_ratio_steps.instrument_id,
+        split_ratio_steps.session_date as ex_date,
         case
-            when split_step <> 1 and abs(ln(ratio_step / split_step)) < {{ split_match_tolerance }}
-                then ratio_step / split_step
-            else ratio_step
+            when
+                split_ratio_steps.split_step <> 1
+                and abs(ln(split_ratio_steps.ratio_step / split_ratio_steps.split_step))
+                < {{ split_match_tolerance }}
+                then split_ratio_steps.ratio_step / split_ratio_steps.split_step
+            else split_ratio_steps.ratio_step
         end as dividend_step
     from split_ratio_steps
-    where abs(dividend_step - 1) > {{ smallest_step }}
+    left join first_known_dividends
+        on split_ratio_steps.instrument_id = first_known_dividends.instrument_id
+    where
+        abs(dividend_step - 1) > {{ smallest_step }}
+        and split_ratio_steps.session_date
+        < coalesce(first_known_dividends.ex_date, date '9999-12-31')
+),
+
+dividends as (
+    select * from adjusted_close_dividends
+    union all
+    select known_dividends.*
+    from known_dividends
+    anti join adjusted_close_dividends
+        on
+            known_dividends.instrument_id = adjusted_close_dividends.instrument_id
+            and known_dividends.ex_date = adjusted_close_dividends.ex_date
+    where known_dividends.dividend_step <> 1
 ),
 
 steps as (

@@ -10,7 +10,8 @@ with records as (
 ),
 
 precedence as (
-    select * from {{ ref('bar_precedence') }}
+    select * from {{ ref('precedence') }}
+    where dataset = 'bars'
 ),
 
 requests as (
@@ -64,6 +65,8 @@ confirmed as (
 judged as (
     select
         accepted.*,
+        -- The last time that the vendor said so counts, also where it had said otherwise between.
+        coalesce(confirmed.confirmed_at, accepted._fetched_at) as said_at,
         coalesce(confirmed.confirmed_at, accepted._fetched_at)
         >= accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as is_final,
         accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds)
@@ -74,7 +77,10 @@ judged as (
         on
             accepted._batch_id = confirmed._batch_id
             and accepted._row = confirmed._row
-    left join precedence on accepted.provider = precedence.provider
+    left join precedence
+        on
+            accepted.provider = precedence.provider
+            and accepted.asset_class = precedence.asset_class
 ),
 
 contested as (
@@ -156,6 +162,7 @@ contested_versions as (
             order by
                 is_final desc,
                 precedence asc,
+                said_at desc,
                 _fetched_at desc,
                 _batch_id desc,
                 _row desc
@@ -164,6 +171,7 @@ contested_versions as (
             partition by instrument_id, timeframe, bar_start_at, provider
             order by
                 is_final desc,
+                said_at desc,
                 _fetched_at desc,
                 _batch_id desc,
                 _row desc

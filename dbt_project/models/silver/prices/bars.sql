@@ -12,7 +12,8 @@ derived as (
 ),
 
 precedence as (
-    select * from {{ ref('bar_precedence') }}
+    select * from {{ ref('precedence') }}
+    where dataset = 'bars'
 ),
 
 candidates as (
@@ -56,7 +57,10 @@ decided_bars as (
             candidates.instrument_id = contested.instrument_id
             and candidates.timeframe = contested.timeframe
             and candidates.bar_start_at = contested.bar_start_at
-    inner join precedence on candidates.provider = precedence.provider
+    inner join precedence
+        on
+            candidates.provider = precedence.provider
+            and candidates.asset_class = precedence.asset_class
     qualify
         row_number() over (
             partition by candidates.instrument_id, candidates.timeframe, candidates.bar_start_at

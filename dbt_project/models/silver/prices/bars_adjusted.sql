@@ -11,7 +11,8 @@ adjustment_factors as (
 latest_factors as (
     select
         instrument_id,
-        split_factor as latest_split_factor
+        split_factor as latest_split_factor,
+        total_return_factor as latest_total_return_factor
     from adjustment_factors
     where valid_to = date '9999-12-31'
 ),
@@ -31,6 +32,8 @@ final as (
         bars.close * adjustment_factors.total_return_factor as close_total_return,
         bars.close * adjustment_factors.split_factor / latest_factors.latest_split_factor
             as close_back_adjusted,
+        bars.close * adjustment_factors.total_return_factor
+        / latest_factors.latest_total_return_factor as close_back_adjusted_total_return,
         adjustment_factors.split_factor,
         adjustment_factors.total_return_factor,
         bars.is_final,

@@ -7,14 +7,28 @@ series as (
     select * from {{ ref('int_bars__series') }}
 ),
 
--- An instrument may have been asked for under several symbols.
+symbol_map as (
+    select * from {{ ref('int_instruments__symbol_map') }}
+),
+
+-- An instrument may have been asked for under several symbols, each of which was its own for a
+-- time: what was answered of other times was of another one. Canonical symbols are in no map.
 asked_instruments as (
     select distinct
-        provider,
-        _symbol,
-        timeframe,
-        instrument_id
+        series.provider,
+        series._symbol,
+        series.asset_class,
+        series.timeframe,
+        series.instrument_id,
+        coalesce(symbol_map.valid_from, timestamp '0001-01-01') as valid_from,
+        coalesce(symbol_map.valid_to, timestamp '9999-12-31') as valid_to
     from series
+    left join symbol_map
+        on
+            series.provider = symbol_map.provider
+            and series.provider_symbol = symbol_map.provider_symbol
+            and series.asset_class = symbol_map.asset_class
+            and series.instrument_id = symbol_map.instrument_id
 ),
 
 covered as (
@@ -22,14 +36,18 @@ covered as (
         requests.provider,
         asked_instruments.instrument_id,
         requests.timeframe,
-        requests.start_at,
-        requests.covered_until as end_at
+        greatest(requests.start_at, asked_instruments.valid_from) as start_at,
+        least(requests.covered_until, asked_instruments.valid_to) as end_at
     from requests
     inner join asked_instruments
         on
             requests.provider = asked_instruments.provider
             and requests.symbol = asked_instruments._symbol
             and requests.timeframe = asked_instruments.timeframe
+            and coalesce(requests.asset_class, asked_instruments.asset_class)
+            = asked_instruments.asset_class
+            and requests.start_at < asked_instruments.valid_to
+            and requests.covered_until > asked_instruments.valid_from
 ),
 
 marked as (

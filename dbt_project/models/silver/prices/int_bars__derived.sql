@@ -23,7 +23,8 @@ sessions as (
 ),
 
 precedence as (
-    select * from {{ ref('bar_precedence') }}
+    select * from {{ ref('precedence') }}
+    where dataset = 'bars'
 ),
 
 covered_ranges as (
@@ -168,7 +169,10 @@ final as (
         ) as available_at,
         complete.constituent_count
     from complete
-    inner join precedence on complete.provider = precedence.provider
+    inner join precedence
+        on
+            complete.provider = precedence.provider
+            and complete.asset_class = precedence.asset_class
     inner join timeframes on complete.source_timeframe = timeframes.timeframe
     qualify
         row_number() over (

@@ -1,34 +1,49 @@
-with actions as (
-    select * from {{ ref('stg_sample__corporate_actions') }}
+with staged as (
+    select * from {{ ref('int_corporate_actions__staged') }}
 ),
 
 symbol_map as (
     select * from {{ ref('int_instruments__symbol_map') }}
 ),
 
+actions as (
+    select
+        * replace (
+            case
+                when action_type = 'split' and isfinite(ratio) and not {{ is_split_ratio('ratio') }}
+                    then 'spin_off'
+                else action_type
+            end as action_type
+        )
+    from staged
+),
+
 final as (
     select
         actions.*,
-        symbol_map.instrument_id,
+        coalesce(actions.given_instrument_id, symbol_map.instrument_id) as instrument_id,
         {{ reasons([
             (
                 'missing_value',
                 "actions.provider_symbol is null or ex_date_text is null"
                 ~ " or (action_type = 'split' and ratio_text is null)"
                 ~ " or (action_type = 'dividend' and amount_text is null)"
+                ~ " or (action_type = 'spin_off'"
+                ~ " and coalesce(ratio_text, amount_text, new_share_ratio_text) is null)"
+                ~ " or (action_type = 'name_change' and new_symbol is null)"
             ),
-            (
-                'not_a_number',
-                '(ratio_text is not null and not coalesce(isfinite(ratio), false))'
-                ~ ' or (amount_text is not null and not coalesce(isfinite(amount), false))'
-            ),
-            ('not_positive', 'ratio <= 0 or amount <= 0'),
+            ('not_a_number', unreadable_numbers(['ratio', 'amount', 'new_share_ratio'])),
+            ('not_positive', 'ratio <= 0 or amount <= 0 or new_share_ratio <= 0'),
             ('unreadable_time', 'ex_date_text is not null and ex_date is null'),
-            ('unknown_action', "coalesce(action_type, '') not in ('split', 'dividend')"),
+            (
+                'unknown_action',
+                "coalesce(action_type, '') not in ('"
+                ~ corporate_action_types() | join("', '") ~ "')"
+            ),
             (
                 'unmapped_symbol',
                 'actions.provider_symbol is not null and ex_date is not null'
-                ~ ' and symbol_map.instrument_id is null'
+                ~ ' and actions.given_instrument_id is null and symbol_map.instrument_id is null'
             ),
         ]) }} as reasons
     from actions

@@ -1,9 +1,5 @@
 with listings as (
-    select * from {{ ref('stg_sample__instruments') }}
-    union all by name
-    select * from {{ ref('stg_simulator__instruments') }}
-    union all by name
-    select * from {{ ref('stg_coinbase__products') }}
+    select * from {{ ref('int_instruments__staged') }}
 ),
 
 asset_classes as (

@@ -9,8 +9,17 @@ with reviewed as (
     from {{ ref('symbol_map') }}
 ),
 
+providers as (
+    select * from {{ ref('providers') }}
+),
+
+-- A feed's symbols are those that its vendor lists.
 versions as (
     select * from {{ ref('int_instruments__versions') }}
+    union all by name
+    select versions.* replace (providers.provider as provider)
+    from {{ ref('int_instruments__versions') }} as versions
+    inner join providers on versions.provider = providers.listings_of
 ),
 
 -- A vendor without dates has always used the symbol it uses when we first see it, unless it used it

@@ -7,17 +7,45 @@ requests as (
     select * from {{ ref('load_requests') }}
 ),
 
--- Only a complete list can say that something is no longer on it.
-extracts as (
+files as (
+    select * from {{ ref('providers') }}
+    where kind = 'files'
+),
+
+-- A vendor may have several lists: of stocks and of coins, of what is listed and what no longer is.
+found as (
     select distinct
         records.provider,
-        records._fetched_at as extracted_at
+        records.listing_id,
+        records._fetched_at as extracted_at,
+        requests.is_complete,
+        row(requests.dataset, requests.symbol, requests.params) as list_asked
     from records
     inner join requests
         on
             records._batch_id = requests.batch_id
             and records._fetched_at = requests.fetched_at
-    where requests.is_complete
+            and coalesce(records._symbol, '') = coalesce(requests.symbol, '')
+            and records.asset_class = coalesce(requests.asset_class, records.asset_class)
+),
+
+-- Only a complete list can say that something is no longer on it, and no file of one's own is.
+extracts as (
+    select distinct
+        found.provider,
+        found.list_asked,
+        found.extracted_at
+    from found
+    anti join files on found.provider = files.provider
+    where found.is_complete
+),
+
+listed_on as (
+    select distinct
+        provider,
+        listing_id,
+        list_asked
+    from found
 ),
 
 listings as (
@@ -32,10 +60,11 @@ listings as (
 ),
 
 -- A dated listing tells its whole history each time: the newest telling counts.
-states as (
+told_states as (
     select
         records.*,
-        coalesce(records.effective_at, records._fetched_at) as valid_from
+        coalesce(records.effective_at, records._fetched_at) as valid_from,
+        listings.is_dated
     from records
     inner join listings
         on
@@ -45,14 +74,19 @@ states as (
 ),
 
 absences as (
-    select
+    select distinct
         listings.provider,
         listings.listing_id,
         extracts.extracted_at
     from listings
+    inner join listed_on
+        on
+            listings.provider = listed_on.provider
+            and listings.listing_id = listed_on.listing_id
     inner join extracts
         on
-            listings.provider = extracts.provider
+            listed_on.provider = extracts.provider
+            and listed_on.list_asked = extracts.list_asked
             and extracts.extracted_at
             > case when listings.is_dated then listings.last_seen_at else listings.first_seen_at end
     anti join records
@@ -62,19 +96,43 @@ absences as (
             and extracts.extracted_at = records._fetched_at
 ),
 
-removals as (
-    select states.* replace ('removed' as status, absences.extracted_at as valid_from)
+states_before_absences as (
+    select
+        told_states.*,
+        absences.extracted_at
     from absences
-    inner join states
+    inner join told_states
         on
-            absences.provider = states.provider
-            and absences.listing_id = states.listing_id
-            and absences.extracted_at > states.valid_from
+            absences.provider = told_states.provider
+            and absences.listing_id = told_states.listing_id
+            and absences.extracted_at > told_states.valid_from
     qualify
         row_number() over (
             partition by absences.provider, absences.listing_id, absences.extracted_at
-            order by states.valid_from desc, states._batch_id desc, states._row desc
+            order by
+                told_states.valid_from desc, told_states._batch_id desc, told_states._row desc
         ) = 1
+),
+
+-- What had been delisted before leaves the list by that.
+removals as (
+    select
+        * exclude (extracted_at)
+        replace ('removed' as status, extracted_at as valid_from)
+    from states_before_absences
+    where coalesce(status, '') <> 'delisted'
+),
+
+-- What a removed listing was to become does not come about.
+states as (
+    select told_states.*
+    from told_states
+    anti join removals
+        on
+            told_states.is_dated
+            and told_states.provider = removals.provider
+            and told_states.listing_id = removals.listing_id
+            and told_states.valid_from > removals.valid_from
 ),
 
 events as (
@@ -125,24 +183,76 @@ ranked as (
     from identified
 ),
 
+numbered as (
+    select
+        *,
+        first_name || case when use_number > 1 then '~' || use_number else '' end
+            as own_instrument_id,
+        lead(valid_from, 1, timestamp '9999-12-31') over listing as valid_to,
+        use_number > 1 or count(distinct symbol) over (partition by provider, listing_id) > 1
+            as has_history,
+        coalesce(status, '') not in ('delisted', 'removed', 'inactive') as is_listed
+    from ranked
+    window listing as (partition by provider, listing_id order by valid_from)
+),
+
+-- A vendor that knows only today's symbol means the instrument that another vendor says had it
+-- then: the one first listed at about the same time, where both say when.
+known_elsewhere as (
+    select
+        numbered.provider,
+        numbered.listing_id,
+        other.own_instrument_id as instrument_id
+    from numbered
+    inner join numbered as other
+        on
+            numbered.provider <> other.provider
+            and numbered.asset_class = other.asset_class
+            and numbered.symbol = other.symbol
+            and numbered.valid_from < other.valid_to
+            and numbered.valid_to > other.valid_from
+    where
+        not numbered.has_history
+        and other.has_history
+        and numbered.is_listed
+        and other.is_listed
+    qualify
+        row_number() over (
+            partition by numbered.provider, numbered.listing_id
+            order by
+                numbered.valid_from desc,
+                case
+                    when numbered.is_dated and other.is_dated
+                        then
+                            abs(date_diff('day', numbered.first_valid_from, other.first_valid_from))
+                end asc nulls last,
+                other.valid_from desc,
+                other.provider asc,
+                other.listing_id asc
+        ) = 1
+),
+
 final as (
     select
-        provider,
-        listing_id,
-        first_name || case when use_number > 1 then '~' || use_number else '' end as instrument_id,
-        asset_class,
-        provider_symbol,
-        symbol,
-        name,
-        exchange,
-        currency,
-        status,
-        effective_at is not null as is_dated,
-        valid_from,
-        lead(valid_from, 1, timestamp '9999-12-31') over (
-            partition by provider, listing_id order by valid_from
-        ) as valid_to
-    from ranked
+        numbered.provider,
+        numbered.listing_id,
+        coalesce(known_elsewhere.instrument_id, numbered.own_instrument_id) as instrument_id,
+        numbered.asset_class,
+        numbered.provider_symbol,
+        numbered.symbol,
+        numbered.name,
+        numbered.exchange,
+        numbered.currency,
+        numbered.status,
+        numbered.effective_at is not null as is_dated,
+        numbered.valid_from,
+        numbered.valid_to
+    from numbered
+    left join known_elsewhere
+        on
+            numbered.provider = known_elsewhere.provider
+            and numbered.listing_id = known_elsewhere.listing_id
 )
 
 select * from final
+order by provider, listing_id, valid_from

@@ -46,12 +46,72 @@ sessions as (
     where not coalesce(session_date is not null and open_at < close_at, false)
 ),
 
+fundamentals as (
+    select
+        provider,
+        'fundamentals' as kind,
+        provider_symbol,
+        reasons,
+        to_json(struct_pack(
+            asset_class, statement, concept := vendor_concept, fiscal_period, unit, currency,
+            period_start := period_start_text, period_end := period_end_text, value := value_text,
+            filed_at := filed_text, accepted_at := accepted_text, form, filing_id, items
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_fundamentals__records') }}
+    where len(reasons) > 0
+),
+
+articles as (
+    select
+        provider,
+        'articles' as kind,
+        cast(null as varchar) as provider_symbol,
+        reasons,
+        to_json(struct_pack(
+            article_id, headline, summary, content, url, author, source, asset_class,
+            symbols := provider_symbols, published_at := published_text,
+            updated_at := updated_text, overall_score := overall_score_text, symbol_scores
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_articles__records') }}
+    where len(reasons) > 0
+),
+
+posts as (
+    select
+        provider,
+        'posts' as kind,
+        cast(null as varchar) as provider_symbol,
+        reasons,
+        to_json(struct_pack(
+            post_id, community, title, text, author, url, asset_class,
+            symbols := provider_symbols, created_at := created_text, score := score_text,
+            comment_count := comment_count_text, observed_at := observed_text
+        )) as original,
+        _fetched_at,
+        _batch_id,
+        _row
+    from {{ ref('int_posts__records') }}
+    where len(reasons) > 0
+),
+
 rejected as (
     select * from instruments
     union all
     select * from corporate_actions
     union all
     select * from sessions
+    union all
+    select * from fundamentals
+    union all
+    select * from articles
+    union all
+    select * from posts
 ),
 
 batches as (

@@ -1,0 +1,48 @@
+{% macro staged_union(models, without=()) %}
+    {#-
+        The records of staging models of one shape, as a query with the columns of the calling model's
+        YAML, but for those it computes itself (`without`). Those whose dataset has no records are left
+        out, so that a vendor that was never used costs nothing and need not be built; lineage keeps
+        them all.
+    -#}
+    {%- set landed = landed_datasets() -%}
+    {%- set used = [] -%}
+    {%- for name in models -%}
+        {%- set relation = ref(name) -%}
+        {%- if staged_dataset(name) in landed -%}
+            {%- do used.append(relation) -%}
+        {%- endif -%}
+    {%- endfor %}
+    select
+        {%- for column in model.columns.values() if column.name not in without %}
+        cast(null as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    where false
+    {%- for relation in used %}
+    union all by name
+    select * from {{ relation }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{% macro landed_datasets() %}
+    {#- The datasets (`provider.dataset`) of which this build sees records. -#}
+    {% set batches = ref('build_batches') %}
+    {% if not execute or not relation_exists('ops', 'build_batches') %}{% do return([]) %}{% endif %}
+    {% set query %}
+        select distinct provider || '.' || dataset from {{ batches }} where row_count > 0
+    {% endset %}
+    {% do return(run_query(query).columns[0].values() | list) %}
+{% endmacro %}
+
+
+{% macro staged_dataset(staging_model) %}
+    {#- The dataset (`provider.dataset`) that a staging model reads, or none while parsing. -#}
+    {% if not execute %}{% do return(none) %}{% endif %}
+    {% set node = graph.nodes['model.' ~ project_name ~ '.' ~ staging_model] %}
+    {% for parent in node.depends_on.nodes if parent in graph.sources %}
+        {% set source_node = graph.sources[parent] %}
+        {% do return(source_node.source_name ~ '.' ~ source_node.name) %}
+    {% endfor %}
+    {{ exceptions.raise_compiler_error(staging_model ~ ' reads no source: call lake_source() in it.') }}
+{% endmacro %}

@@ -1,0 +1,7 @@
+{{ config(materialized='view', schema='staging') }}
+
+-- One line per staging model.
+{{ staged_union([
+    'stg_inbox__fundamentals',
+    'stg_sec_edgar__company_facts',
+]) }}

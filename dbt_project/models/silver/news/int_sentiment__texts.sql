@@ -1,0 +1,86 @@
+{{ config(materialized='view') }}
+
+with articles as (
+    select * from {{ ref('news_articles') }}
+),
+
+posts as (
+    select * from {{ ref('social_posts') }}
+),
+
+-- The lexicon is made for short texts: of long ones, what comes first.
+article_texts as (
+    select
+        'article' as document_type,
+        provider,
+        article_id as document_id,
+        version_no,
+        available_at,
+        superseded_at,
+        instrument_ids,
+        mentions,
+        overall_score,
+        overall_label,
+        {{ plain_text("concat_ws('. ', headline, coalesce(summary, content))") }} as text
+    from articles
+),
+
+post_texts as (
+    select
+        'post' as document_type,
+        provider,
+        post_id as document_id,
+        version_no,
+        available_at,
+        superseded_at,
+        instrument_ids,
+        case when not is_removed then {{ plain_text("concat_ws('. ', title, text)") }} end as text
+    from posts
+),
+
+-- Votes come and go; what was said stays until it is edited or taken down.
+compared_posts as (
+    select
+        *,
+        row(text, instrument_ids) as said,
+        lag(row(text, instrument_ids)) over (
+            partition by provider, document_id
+            order by version_no
+        ) as previously_said
+    from post_texts
+),
+
+said_posts as (
+    select
+        * exclude (said, previously_said, superseded_at),
+        lead(available_at) over (partition by provider, document_id order by version_no)
+            as superseded_at
+    from compared_posts
+    where said is distinct from previously_said
+),
+
+texts as (
+    select * from article_texts
+    union all by name
+    select * from said_posts
+    where text is not null
+),
+
+final as (
+    select
+        document_type,
+        provider,
+        document_id,
+        version_no,
+        available_at,
+        superseded_at,
+        instrument_ids,
+        mentions,
+        overall_score,
+        overall_label,
+        text,
+        md5(text) as text_hash
+    from texts
+)
+
+select * from final
