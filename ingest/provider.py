@@ -1,7 +1,8 @@
 """What a vendor must tell us: its datasets, how a range becomes requests, and what an answer means.
 
-A new vendor is one file in `ingest/providers/` with one class that satisfies `Provider`, one line
-in the registry there, and one staging model per dataset in dbt. Nothing of one vendor belongs here.
+A new vendor is one file in `ingest/providers/` with one class that satisfies `Provider` (most
+extend `ingest.rest.RestProvider`), one line in the registry there, and one staging model per
+dataset in dbt. Nothing of one vendor belongs here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,11 +45,17 @@ def fields(*columns: str, **renamed: str) -> tuple[Field, ...]:
 class Dataset:
     """One kind of record a provider has.
 
-    `kind` is "range" when asked by symbol, timeframe and time range (only missing ranges are asked
-    again), and "extract" when each answer is the whole current list.
+    `kind` is "range" when asked by time range (only missing ranges are asked again), and "extract"
+    when each answer is all there is now, of the vendor or of one symbol.
+    `asset_classes` are those the vendor has of it; empty where a record says so itself.
+    `is_by_symbol` is false where one question brings every symbol.
     `finality_lag` is how long after a bar's end the vendor may still change it; the range that
     counts as covered ends that long before the answer was fetched.
     `revision_window` is how far before the end of what is covered each run asks again.
+    `refresh_after` is how old an extract must be before it is asked for again.
+    `recheck_empty_after` says that the vendor has been seen to answer with nothing where it has
+    something: an empty answer then counts only so long, until a second one says the same.
+    `calendar` names, by asset class, the sessions outside which there is nothing to ask for.
     `optional_columns` are those that a file may lack.
     """
 
@@ -56,8 +63,13 @@ class Dataset:
     fields: tuple[Field, ...]
     kind: Literal["range", "extract"] = "range"
     timeframes: tuple[str, ...] = ()
+    asset_classes: tuple[str, ...] = ()
+    is_by_symbol: bool = True
     finality_lag: timedelta = timedelta(0)
     revision_window: timedelta = timedelta(0)
+    refresh_after: timedelta = timedelta(0)
+    recheck_empty_after: timedelta | None = None
+    calendar: Mapping[str, str] = field(default_factory=dict)
     optional_columns: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -114,9 +126,42 @@ class ProviderError(Exception):
 class RetryableError(ProviderError):
     """May succeed when asked again (time-out, throttling, a server error)."""
 
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        """Make an error; `retry_after` is how many seconds the vendor wants to be left alone."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaSpentError(ProviderError):
+    """The vendor answers nothing more before `until`, UTC: ask for nothing else until then."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+
+
+class UnavailableError(ProviderError):
+    """Not asked, as the vendor keeps failing or its quota is spent; `until` says how long."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
+
 
 class TerminalError(ProviderError):
-    """Asking again cannot help (unknown symbol, bad request, bad key)."""
+    """Asking the same again cannot help (a bad request)."""
+
+
+class AccessError(TerminalError):
+    """The key is missing, wrong or refused: nothing else of this vendor will be answered."""
+
+
+class EntitlementError(TerminalError):
+    """The key is good, but what it pays for does not include this."""
+
+
+class UnknownSymbolError(TerminalError):
+    """The vendor does not have the symbol; others are not concerned."""
 
 
 class MalformedError(ProviderError):
@@ -141,7 +186,15 @@ class Provider(Protocol):
         ...
 
     def default_request(self, dataset: str) -> Iterable[Request]:
-        """Return what a scheduled run asks of `dataset`; empty when nothing is configured."""
+        """Return what is asked of `dataset` besides what the pulls file declares.
+
+        Empty for all vendors on the net; providers that compute or bundle their records ask for
+        all of them.
+        """
+        ...
+
+    def spell(self, symbol: str, asset_class: str) -> str:
+        """Return the vendor's own spelling of a canonical symbol (`BRK.B`, `BTC/USD`)."""
         ...
 
     def split(self, request: Request) -> Iterable[Request]:
@@ -152,10 +205,16 @@ class Provider(Protocol):
         """Ask the vendor.
 
         Raises:
-            RetryableError, TerminalError, MalformedError: see there.
+            ProviderError: no usable answer; its subclasses say what that means.
         """
         ...
 
     async def close(self) -> None:
         """Release connections."""
         ...
+
+
+def quota_left(provider: Provider | None) -> int | None:
+    """Return how many requests a provider still answers, where it is asked over HTTP and known."""
+    left: int | None = getattr(getattr(provider, "http", None), "remaining", None)
+    return left

@@ -1,15 +1,43 @@
-"""Where data lives and what the environment configures.
+"""Where data lives, what the environment configures, and where secrets come from.
 
 Not for values that belong to one vendor's wire format: those sit beside the vendor's code.
 """
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import SecretStr, field_validator
+from dotenv import dotenv_values
+from pydantic import ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+ENV_FILE = ".env"
+
+
+def _environment() -> Mapping[str, str | None]:
+    return {**dotenv_values(ENV_FILE), **os.environ}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Variables of vendors: secrets under the vendor's own names, addresses under ours.
+
+    Read from the process and, where it does not have them, from `.env` in the working folder.
+    """
+
+    variables: Mapping[str, str | None] = field(default_factory=_environment, repr=False)
+
+    def secret(self, name: str) -> str:
+        """Return a secret, or nothing when it is not set."""
+        return (self.variables.get(name) or "").strip()
+
+    def url(self, provider: str, default: str) -> str:
+        """Return a vendor's address: `TAPEHOUSE_<PROVIDER>_URL` or its usual one."""
+        return self.variables.get(f"TAPEHOUSE_{provider.upper()}_URL") or default
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,11 @@ class DataDir:
     def build(self) -> Path:
         """Return the folder of the build at work."""
         return self.root / "build"
+
+    @property
+    def vendors(self) -> Path:
+        """Return the folder of what is known of vendors: quotas used, breakers open."""
+        return self.root / "vendors"
 
     @property
     def candidate(self) -> Path:
@@ -79,14 +112,20 @@ class DataDir:
         return self.root / "dagster"
 
 
-class Settings(BaseSettings):
-    """Settings from `TAPEHOUSE_*` environment variables or a `.env` file in the working folder."""
+class SettingsError(ValueError):
+    """A setting cannot be used; the message names its variable and says what to do."""
 
-    model_config = SettingsConfigDict(env_prefix="TAPEHOUSE_", env_file=".env", extra="ignore")
+
+class Settings(BaseSettings):
+    """Settings from `TAPEHOUSE_*` environment variables or a `.env` file in the working folder.
+
+    Making them raises `SettingsError` where one is wrong.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TAPEHOUSE_", env_file=ENV_FILE, extra="ignore")
 
     data_dir: Path = PROJECT_ROOT / "data"
-    coinbase_url: str = "https://api.exchange.coinbase.com"
-    coinbase_symbols: str = ""
+    pulls: Path = PROJECT_ROOT / "pulls.yml"
     demo_data: bool = True
     keep_versions: int = 5
     threads: int = 2
@@ -95,7 +134,18 @@ class Settings(BaseSettings):
     weekday_cron: str = "0 23 * * 1-5"
     hourly_cron: str = "0 * * * *"
 
-    @field_validator("data_dir")
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - checked field by field
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = (
+                f"TAPEHOUSE_{'_'.join(map(str, each['loc'])).upper()} is {each['input']!r}:"
+                f" {each['msg']}"
+                for each in error.errors(include_url=False)
+            )
+            raise SettingsError("; ".join(wrong)) from None
+
+    @field_validator("data_dir", "pulls")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
@@ -105,8 +155,7 @@ class Settings(BaseSettings):
         """Return the folders of this warehouse."""
         return DataDir(self.data_dir)
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return every configured secret, for redaction."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+    @cached_property
+    def environment(self) -> Environment:
+        """Return the variables of vendors."""
+        return Environment()

@@ -36,6 +36,7 @@ from orchestration.dbt import (
     project_variables,
     read_manifest,
     run_build,
+    unused_staging,
 )
 from orchestration.quality import QualityReport, run_checks, write_report
 from orchestration.run_records import RunRecord, read_record
@@ -64,6 +65,8 @@ class Candidate:
     refreshed_models: tuple[str, ...]
     fingerprints: Mapping[str, str]
     as_of: str | None = None
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Staging models of datasets that have never landed, which are left out, and these datasets."""
     dbt: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, float] = field(default_factory=dict)
 
@@ -74,6 +77,7 @@ class Candidate:
             full_refresh=self.is_full_refresh,
             as_of=self.as_of,
             refresh_models=self.refreshed_models,
+            exclude=sorted(self.unused),
         )
 
 
@@ -129,8 +133,9 @@ def begin(
     if as_of is None:
         _drop_leftovers(data, clock)
     _refresh_calendars(data, clock)
+    manifest = read_manifest()
     fingerprints = fingerprint.model_fingerprints(
-        read_manifest(), fingerprint.calendar_fingerprint(data), project_variables()
+        manifest, fingerprint.calendar_fingerprint(data), project_variables()
     )
     base = publication.current_version(data)
     candidate = Candidate(
@@ -142,6 +147,7 @@ def begin(
         refreshed_models=(),
         fingerprints=fingerprints,
         as_of=iso(as_of) if as_of else None,
+        unused=unused_staging(manifest, data),
     )
     path = database_path(data, candidate)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +173,13 @@ def run_dbt(data: DataDir, candidate: Candidate, on_node: NodeDone = lambda *_: 
     """
     started = time.monotonic()
     try:
-        result = run_build(candidate.dbt_args, data, database_path(data, candidate), on_node)
+        result = run_build(
+            candidate.dbt_args,
+            data,
+            database_path(data, candidate),
+            on_node,
+            unused=candidate.unused.values(),
+        )
     except DbtError as error:
         fail(data, candidate, f"dbt: {error}")
         raise

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,14 @@ def executable() -> str:
     return str(Path(sys.executable).with_name("dbt"))
 
 
-def environment(data: DataDir, database: Path) -> dict[str, str]:
-    """Return the variables that point the dbt profile at a lake and a database file."""
+def environment(data: DataDir, database: Path, unused: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables that point the dbt profile at a lake and a database file.
+
+    Batches of the `unused` datasets (`provider.dataset`) are not seen, should any land meanwhile.
+    """
     settings = Settings()
     return {
+        "TAPEHOUSE_UNUSED_DATASETS": ",".join(sorted(unused)),
         "TAPEHOUSE_THREADS": str(settings.threads),
         "TAPEHOUSE_MEMORY_LIMIT": settings.memory_limit,
         "TAPEHOUSE_DATA_DIR": str(data.root),
@@ -64,6 +68,7 @@ def build_args(
     as_of: str | None = None,
     refresh_models: Sequence[str] = (),
     select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
 ) -> list[str]:
     """Return the dbt arguments of a build.
 
@@ -82,7 +87,38 @@ def build_args(
         args += ["--vars", json.dumps(variables)]
     if select:
         args += ["--select", *select]
+    if exclude:
+        args += ["--exclude", *exclude]
     return args
+
+
+def unused_staging(manifest: Mapping[str, Any], data: DataDir) -> dict[str, str]:
+    """Return the staging models of datasets that never landed, with their `provider.dataset`.
+
+    Only those that nothing but unions of staging models reads: these leave them out.
+    """
+    landed = {
+        f"{folder.parent.name}.{folder.name}"
+        for folder in data.raw.glob("*/*")
+        if next(folder.glob("*/*.parquet"), None)
+    }
+    unused = {}
+    for unique_id, node in manifest["nodes"].items():
+        for parent in node.get("depends_on", {}).get("nodes", ()):
+            if node["resource_type"] != "model" or parent not in manifest["sources"]:
+                continue
+            source = manifest["sources"][parent]
+            dataset = f"{source['source_name']}.{source['name']}"
+            readers = [
+                manifest["nodes"][child]
+                for child in manifest["child_map"][unique_id]
+                if child.startswith("model.")
+            ]
+            if dataset not in landed and all(
+                "staged_union(" in reader["raw_code"] for reader in readers
+            ):
+                unused[node["name"]] = dataset
+    return unused
 
 
 def ensure_manifest() -> Path:
@@ -124,9 +160,14 @@ def project_variables() -> dict[str, Any]:
 
 
 def run_build(
-    args: Sequence[str], data: DataDir, database: Path, on_node: NodeDone = lambda *_: None
+    args: Sequence[str],
+    data: DataDir,
+    database: Path,
+    on_node: NodeDone = lambda *_: None,
+    *,
+    unused: Iterable[str] = (),
 ) -> DbtResult:
-    """Run `dbt build` with `args` on `database`.
+    """Run `dbt build` with `args` on `database`, leaving out the `unused` datasets.
 
     Raises:
         DbtError: a model, a test or the project failed.
@@ -143,7 +184,7 @@ def run_build(
     with subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
         command,
         cwd=project_dir(),
-        env={**os.environ, **environment(data, database)},
+        env={**os.environ, **environment(data, database, unused)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

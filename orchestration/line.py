@@ -3,15 +3,17 @@
 Each function takes the settings of one warehouse and does one whole step under the right lock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ingest.backfill import LandingReport, Progress, backfill, no_progress
+from ingest.backfill import Ask, LandingReport, OnProgress, backfill, land_all, no_progress
 from ingest.clock import Clock, utc_now
 from ingest.lake import Lake
 from ingest.provider import Provider, Request
-from ingest.providers.inbox import InboxReport, land_inbox
+from ingest.providers import inbox, secret_values
+from ingest.providers.inbox import InboxReport
+from ingest.pulls import Entry, read_pulls
 from ingest.settings import Settings
 from orchestration import candidate as building
 from orchestration import publication
@@ -32,6 +34,37 @@ def no_node(_done: int, _total: int, _name: str) -> None:
     """Show nothing."""
 
 
+def lake_of(settings: Settings, clock: Clock = utc_now) -> Lake:
+    """Return the lake of a warehouse, which writes no vendor's secret."""
+    return Lake(settings.data, clock, secret_values(settings.environment))
+
+
+def pulls(settings: Settings, providers: Mapping[str, Provider]) -> Sequence[Entry]:
+    """Return what is pulled on schedule, and what is not for now.
+
+    Raises:
+        PullsError: the pulls file cannot be used.
+    """
+    return read_pulls(settings.pulls, providers)
+
+
+def ingest(
+    settings: Settings,
+    asks: Iterable[Ask],
+    *,
+    force: bool = False,
+    clock: Clock = utc_now,
+    progress: OnProgress = no_progress,
+) -> Sequence[LandingReport]:
+    """Land what is missing of `asks`, of all their providers at once.
+
+    Raises:
+        InterruptedRunError: stopped by Ctrl-C.
+    """
+    lake = lake_of(settings, clock)
+    return land_all(asks, lake, force=force, clock=clock, progress=progress)
+
+
 def ingest_requests(
     settings: Settings,
     provider: Provider,
@@ -39,16 +72,17 @@ def ingest_requests(
     *,
     force: bool = False,
     clock: Clock = utc_now,
-    progress: Progress = no_progress,
 ) -> LandingReport:
-    """Land what is missing of `requests`, all of one dataset."""
-    lake = Lake(settings.data, clock, settings.secrets)
-    return backfill(provider, requests, lake, force=force, clock=clock, progress=progress)
+    """Land what is missing of `requests`, all of one dataset of one provider."""
+    return backfill(provider, requests, lake_of(settings, clock), force=force, clock=clock)
 
 
-def ingest_inbox(settings: Settings, *, clock: Clock = utc_now) -> InboxReport:
-    """Land the files people dropped."""
-    return land_inbox(Lake(settings.data, clock, settings.secrets))
+def ingest_inbox(
+    settings: Settings, *, datasets: Iterable[str] = tuple(inbox.DATASETS), clock: Clock = utc_now
+) -> Sequence[InboxReport]:
+    """Land the files people dropped, dataset by dataset."""
+    lake = lake_of(settings, clock)
+    return [inbox.land_inbox(lake, dataset=dataset) for dataset in datasets]
 
 
 def build(

@@ -1,14 +1,17 @@
 """What Dagster's assets need from outside: one warehouse and its vendors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from dagster import ConfigurableResource
 
+from ingest import pulls
+from ingest.backfill import Ask
 from ingest.lake import Lake
-from ingest.provider import Provider, Request
+from ingest.provider import Provider
 from ingest.providers import make_providers
 from ingest.providers.simulator import Simulator
 from ingest.settings import Settings
+from orchestration import line
 
 DEMO_PROVIDERS = ("sample", "simulator")
 STATIC_PROVIDERS = (*DEMO_PROVIDERS, "exchange_calendars")
@@ -33,16 +36,21 @@ class Warehouse(ConfigurableResource):  # type: ignore[type-arg]
         simulator = Simulator(faults=self.simulator_faults)
         return {**make_providers(self.settings()), simulator.name: simulator}
 
-    def requests(self, provider: Provider, dataset: str) -> Iterable[Request]:
-        """Return what a run asks of a dataset.
+    def asks(self, provider: str, dataset: str) -> Sequence[Ask]:
+        """Return what a run asks of a dataset, and whom it turns to otherwise.
 
         Nothing of demo data when it is switched off, and no list that cannot have changed.
+
+        Raises:
+            PullsError: the pulls file cannot be used.
         """
-        settings = self.settings()
-        if provider.name in DEMO_PROVIDERS and not settings.demo_data:
-            return []
-        requests = provider.default_request(dataset)
-        if provider.name in STATIC_PROVIDERS and provider.datasets[dataset].kind == "extract":
-            ledger = Lake(settings.data).ledger(provider.name, dataset)
-            return [request for request in requests if not ledger.has_answer(request)]
-        return requests
+        settings, providers = self.settings(), self.providers()
+        vendor = providers[provider]
+        requests = list(vendor.default_request(dataset))
+        if provider in DEMO_PROVIDERS and not settings.demo_data:
+            requests = []
+        if provider in STATIC_PROVIDERS and vendor.datasets[dataset].kind == "extract":
+            ledger = Lake(settings.data).ledger(provider, dataset)
+            requests = [request for request in requests if ledger.answered_at(request) is None]
+        declared = pulls.asks(line.pulls(settings, providers), provider=provider, dataset=dataset)
+        return [*(Ask(vendor, request) for request in requests), *declared]

@@ -1,9 +1,11 @@
 """What a person reads at the end of a run: counts, checks, times, and what to try next.
 
-Only reads: the published file, the run records, the lake's ledger.
+Only reads: the published file, the run records, the lake's ledger, the state of vendors.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -11,8 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ingest.backfill import Failure, LandingReport
+from ingest.clock import Clock, utc_now
 from ingest.lake import Lake
+from ingest.provider import Provider, quota_left
+from ingest.pulls import Entry
 from ingest.settings import DataDir
+from ingest.vendor_state import BreakerState, read_states
 from orchestration import publication
 from orchestration.run_records import RunRecord, latest_record
 
@@ -52,6 +59,124 @@ EXAMPLES = (
     "select symbol, price, price_at, change_pct from gold.latest_prices;",
     "select reasons, count(*) from silver.bars_quarantined group by all order by 2 desc;",
 )
+
+
+SYMBOLS_SHOWN = 4
+UNUSUAL = ("not asked", "asked elsewhere")
+"""Columns that are shown when there is something in them."""
+
+
+def show_landed(console: Console, reports: Iterable[LandingReport]) -> None:
+    """Print what a run landed, and what it could not get and why; alike failures once."""
+    reports = list(reports)
+    counted = {
+        "requests": [report.asked for report in reports],
+        "rows": [report.rows for report in reports],
+        "unchanged": [report.confirmed for report in reports],
+        "dead letters": [report.dead_letters for report in reports],
+        "failed": [len(report.failures) + len(report.partial) for report in reports],
+        "not asked": [report.not_asked.total() for report in reports],
+        "asked elsewhere": [report.passed_on.total() for report in reports],
+    }
+    shown = {name: counts for name, counts in counted.items() if name not in UNUSUAL or any(counts)}
+    table = Table("dataset")
+    for column in shown:
+        table.add_column(column, justify="right")
+    for report, *counts in zip(reports, *shown.values(), strict=True):
+        table.add_row(f"{report.provider} {report.dataset}", *(f"{n:,}" for n in counts))
+    console.print(table)
+    for report in reports:
+        for name, count in report.passed_on.items():
+            console.print(
+                f"{report.provider} {report.dataset}: {name} was asked in its place"
+                f" {count:,} times",
+                highlight=False,
+            )
+    for line in shortcomings(reports):
+        console.print(f"[red]{escape(line)}[/]", highlight=False)
+
+
+def shortcomings(reports: Iterable[LandingReport]) -> Iterator[str]:
+    """Yield why something is not landed: once for all requests that failed alike."""
+    for report in reports:
+        what = f"{report.provider} {report.dataset}"
+        for alike in _alike(report.failures):
+            first = alike[0]
+            many = f"{len(alike):,} requests failed alike, the first: " if len(alike) > 1 else ""
+            yield f"{what}: {many}{first.request}: {first.error}"
+        if report.partial:
+            first_partial = report.partial[0]
+            asked = " ".join(
+                filter(None, (first_partial.symbol, first_partial.timeframe, first_partial.start))
+            )
+            yield f"{what}: {len(report.partial):,} answers were not whole, the first: {asked}"
+        for reason, count in report.not_asked.items():
+            yield f"{what}: {count:,} requests were not asked: {reason}"
+
+
+def _alike(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """Group failures whose messages differ in nothing but what was asked."""
+    groups: dict[str, list[Failure]] = {}
+    for failure in failures:
+        text = failure.error.replace(str(failure.request), "")
+        if failure.request.symbol:
+            text = text.replace(failure.request.symbol, "")
+        text = re.sub(r"https?://\S+|\S*/\S+\.json|\d+", "", text)
+        groups.setdefault(text, []).append(failure)
+    return list(groups.values())
+
+
+def show_pulls(console: Console, entries: Iterable[Entry]) -> None:
+    """Print what is pulled on schedule, and why the rest is not."""
+    table = Table("pulled on schedule", "of", "since")
+    waiting: dict[str, list[str]] = {}
+    for entry in entries:
+        pull = entry.pull
+        what = f"{', '.join(pull.chain)} {pull.dataset}"
+        if not entry.is_on:
+            waiting.setdefault(entry.reason, []).append(what)
+            continue
+        shown = [*entry.symbols[:SYMBOLS_SHOWN]]
+        if len(entry.symbols) > SYMBOLS_SHOWN:
+            shown.append(f"and {len(entry.symbols) - SYMBOLS_SHOWN:,} more")
+        if entry.reason:
+            what = f"{what} ({entry.reason})"
+        of = " ".join([", ".join(shown), *pull.timeframes]).strip()
+        table.add_row(escape(what), escape(of), str(pull.since or ""))
+    console.print(table)
+    for reason, datasets in waiting.items():
+        console.print(f"Off: {escape(', '.join(dict.fromkeys(datasets)))}: {escape(reason)}")
+
+
+def show_vendors(
+    console: Console, data: DataDir, providers: Mapping[str, Provider], *, clock: Clock = utc_now
+) -> None:
+    """Print which vendors answer, and what is left of their quotas."""
+    states = read_states(data.vendors, clock)
+    if not states:
+        return
+    table = Table("vendor", "breaker", "asked today", "quota left", "last error")
+    for state in states:
+        breaker = state.state.value.replace("_", " ")
+        if state.state is not BreakerState.CLOSED and state.until:
+            cause = ", quota spent" if state.is_quota_spent else ""
+            breaker = f"[yellow]{breaker}[/] until {_minute(state.until)}{cause}"
+        left = state.quota_remaining
+        if left is None:
+            left = 0 if state.is_quota_spent else quota_left(providers.get(state.provider))
+        at = f"{_minute(state.last_error_at)}: " if state.last_error_at else ""
+        table.add_row(
+            state.provider,
+            breaker,
+            f"{state.requests_today:,}",
+            "" if left is None else f"{left:,}",
+            escape(f"{at}{state.last_error or ''}"),
+        )
+    console.print(table)
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}Z"
 
 
 def show_build(console: Console, data: DataDir, record: RunRecord) -> None:

@@ -1,14 +1,15 @@
 """The raw datasets: one asset per provider and dataset, landed in the lake."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from ingest.backfill import LandingReport
 from ingest.provider import Dataset
 from ingest.providers import inbox, make_providers
+from ingest.pulls import PullsError
 from ingest.settings import Settings
-from orchestration import line
+from orchestration import line, summary
 from orchestration.resources import Warehouse
 
 
@@ -43,17 +44,20 @@ def _landed(provider: str, dataset: Dataset, about: str) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": _columns(dataset)},
     )
     def landed(warehouse: Warehouse) -> dg.MaterializeResult[None]:
-        vendor = warehouse.providers()[provider]
-        requests = warehouse.requests(vendor, dataset.name)
-        report = line.ingest_requests(warehouse.settings(), vendor, requests)
-        if not report.is_complete:
-            failed = "; ".join(f"{failure.request}: {failure.error}" for failure in report.failures)
+        try:
+            asks = warehouse.asks(provider, dataset.name)
+        except PullsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        reports = line.ingest(warehouse.settings(), asks) if asks else []
+        incomplete = [report for report in reports if not report.is_complete]
+        if incomplete:
             raise dg.Failure(
-                f"{provider} {dataset.name}: not everything asked for is landed: {failed}",
-                metadata=_landing_metadata(report),
-                allow_retries=report.can_improve,
+                f"{provider} {dataset.name}: not everything asked for is landed: "
+                + "; ".join(summary.shortcomings(incomplete)),
+                metadata=_landing_metadata(reports),
+                allow_retries=any(report.can_improve for report in incomplete),
             )
-        return dg.MaterializeResult(metadata=_landing_metadata(report))
+        return dg.MaterializeResult(metadata=_landing_metadata(reports))
 
     return landed
 
@@ -69,28 +73,33 @@ def _inbox(dataset: Dataset) -> dg.AssetsDefinition:
     def landed(
         context: dg.AssetExecutionContext, warehouse: Warehouse
     ) -> dg.MaterializeResult[None]:
-        report = line.ingest_inbox(warehouse.settings())
+        (report,) = line.ingest_inbox(warehouse.settings(), datasets=[dataset.name])
         for outcome in report.rejected:
             context.log.warning("%s was rejected: %s", outcome.name, outcome.message)
+        if report.dead_letters:
+            context.log.warning("%s rows broke their contract", report.dead_letters)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": report.rows,
                 "files": len(report.files),
                 "rejected": len(report.rejected),
+                "dead_letters": report.dead_letters,
             }
         )
 
     return landed
 
 
-def _landing_metadata(report: LandingReport) -> dict[str, int | str]:
+def _landing_metadata(reports: Sequence[LandingReport]) -> dict[str, int | str]:
+    """Return what a run landed; of several providers where one was asked for another."""
     return {
-        "dagster/row_count": report.rows,
-        "requests": report.asked,
-        "confirmed": report.confirmed,
-        "dead_letters": report.dead_letters,
-        "failed": len(report.failures),
-        "batches": ", ".join(batch.batch_id for batch in report.batches),
+        "dagster/row_count": sum(report.rows for report in reports),
+        "requests": sum(report.asked for report in reports),
+        "confirmed": sum(report.confirmed for report in reports),
+        "dead_letters": sum(report.dead_letters for report in reports),
+        "failed": sum(len(report.failures) for report in reports),
+        "not_asked": sum(report.not_asked.total() for report in reports),
+        "batches": ", ".join(batch.batch_id for report in reports for batch in report.batches),
     }
 
 

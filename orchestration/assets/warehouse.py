@@ -31,7 +31,10 @@ POOL = "candidate"
 
 BUILD_ID_TAG = "tapehouse/build_id"
 WAIT_FOR_BUILDER_SECONDS = 300
-LAKE_VIEWS = ("+path:models/staging", "+int_bars__records")
+LAKE_VIEWS = (
+    *("+path:models/staging", "+int_bars__records", "+int_quote_bars__records"),
+    *("+int_trades__records", "+int_quotes__records"),
+)
 
 
 class Translator(DagsterDbtTranslator):
@@ -111,9 +114,12 @@ def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource
     try:
         if context.is_subset:
             # A published file has no views into the lake; what is selected may read them.
-            run_build(["run", "--select", *LAKE_VIEWS], data, database)
+            views = ["run", "--select", *LAKE_VIEWS]
+            if candidate.unused:
+                views += ["--exclude", *candidate.unused]
+            run_build(views, data, database, unused=candidate.unused.values())
         results.unlink(missing_ok=True)
-        with _variables(environment(data, database)):
+        with _variables(environment(data, database, candidate.unused.values())):
             run = dbt.cli(candidate.dbt_args, context=context, target_path=target)
             for event in run.stream():
                 if isinstance(event, dg.Output):

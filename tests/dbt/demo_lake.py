@@ -8,6 +8,7 @@ from ingest.lake import Lake
 from ingest.provider import Request
 from ingest.providers.simulator import START, Simulator
 from ingest.settings import DataDir
+from tests.dbt.fundamentals import land_fundamentals
 from tests.dbt.landing import (
     DAY,
     HOUR,
@@ -21,6 +22,9 @@ from tests.dbt.landing import (
     sample_bars,
     sessions,
 )
+from tests.dbt.news import land_news
+from tests.dbt.ticks import land_ticks
+from tests.dbt.trading import land_trading
 
 SIMULATED_DAYS = timedelta(days=4)
 """As many as it takes the simulator to make each of its mistakes once."""
@@ -36,6 +40,10 @@ def land_demo(data: DataDir) -> None:
     _land_coins(lake)
     _land_simulation(data)
     _land_files(lake)
+    land_trading(lake)
+    land_fundamentals(lake, bad=True)
+    land_news(lake, bad=True)
+    land_ticks(lake, day="2024-01-10", bad=True)
     data.runs.mkdir(parents=True)
     check = {
         "table": "bars", "name": "bars_volume", "outcome": "pass", "value": 1.0, "detail": "fine",

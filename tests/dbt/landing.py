@@ -15,6 +15,7 @@ from ingest.lake import Lake
 from ingest.provider import Answer, Dataset, Request
 from ingest.providers import inbox, make_providers
 from ingest.settings import DataDir, Settings
+from ingest.streams import STREAM_DATASETS
 
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -28,6 +29,7 @@ def declared_datasets() -> Mapping[tuple[str, str], Dataset]:
         for name, datasets in (
             *((provider.name, provider.datasets) for provider in providers),
             (inbox.PROVIDER, inbox.DATASETS),
+            *STREAM_DATASETS.items(),
         )
         for dataset in datasets.values()
     }

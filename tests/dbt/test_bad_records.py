@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from ingest.settings import DataDir
+from tests.dbt.fundamentals import fact
 from tests.dbt.landing import (
     DATASETS,
     DAY,
@@ -19,6 +20,7 @@ from tests.dbt.landing import (
     sessions,
     simulator_bars,
 )
+from tests.dbt.news import article, post
 from tests.dbt.warehouse import Warehouse, rows
 
 Record = dict[str, str]
@@ -63,6 +65,11 @@ def odd_records() -> Mapping[tuple[str, str], Sequence[object]]:
     (candle,) = coinbase_bars(one)
     return {
         ("inbox", "bars"): odd_inbox_bars(),
+        ("inbox", "fundamentals"): each_field_odd(fact("revenue", "1", fiscal_period="Q1")),
+        ("inbox", "news_articles"): each_field_odd(
+            article("odd", "A headline", updated_at="2024-01-11T00:00Z", sentiment_score="0.5")
+        ),
+        ("inbox", "social_posts"): each_field_odd(post("odd", "A title")),
         ("simulator", "bars"): each_field_odd(simulator_bars("SIM-X", one)[0]),
         ("sample", "bars"): each_field_odd(sample_bars("X", one)[0]),
         ("coinbase", "bars"): [

@@ -24,7 +24,11 @@ CLOSE_BELOW = "update {table} set close = low - 1 where " + ONE_ROW
 PRICE_BOUNDS = (NOT_ABOVE_ZERO, HIGH_BELOW, OPEN_ABOVE, CLOSE_BELOW)
 CLOSED_WHEN_OPENED = ("update {table} set close_at = open_at where " + ONE_ROW,)
 ONE_GOOD = " from (select _batch_id, _row from silver.bar_versions limit 1) as good"
-NO_SAMPLE_BARS = "delete from ops.build_batches where provider = 'sample' and dataset = 'bars';"
+NO_SERIES_OF_SAMPLE = (
+    "delete from silver.int_bars__series where provider = 'sample';"
+    "delete from silver.int_corporate_actions__records where provider = 'sample';"
+    "delete from silver.int_instruments__records where provider = 'sample';"
+)
 NO_REASON = ("update {table} set reasons = [] where " + ONE_ROW,)
 ONE_WARM = "rowid = (select min(rowid) from {table} where bar_no = 250)"
 ONE_CLOSE = "rowid = (select min(rowid) from {table} where available_count = 4)"
@@ -60,8 +64,10 @@ CASES: Mapping[str, tuple[str, ...]] = {
     "bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
     "bars_quarantined_reasons_are_given": NO_REASON,
     "corporate_actions_amounts_are_positive": (
-        "update {table} set split_ratio = 0 where " + ONE_ROW,
-        "update {table} set split_ratio = null, dividend_amount = null where " + ONE_ROW,
+        "update {table} set split_ratio = 0 where action_type = 'split'",
+        "update {table} set split_ratio = null where action_type = 'split'",
+        "update {table} set action_type = 'dividend' where action_type = 'split'",
+        "update {table} set action_type = 'spin_off', price_factor = -1",
     ),
     "dataset_freshness_scheduled_datasets_have_a_limit": (
         "update {table} set max_hours_since_ask = null where not is_static",
@@ -71,9 +77,18 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update silver.bar_versions set is_current = true where not is_current",
         "update silver.bar_versions set is_current = false where is_current and timeframe = '1d'",
     ),
-    "every_bar_provider_has_a_precedence": (
-        "delete from rules.bar_precedence where provider = 'coinbase'",
-        NO_SAMPLE_BARS + "delete from rules.bar_precedence where provider = 'sample'",
+    "every_provider_has_a_precedence": (
+        *(
+            f"delete from rules.precedence where dataset = '{dataset}' and provider = '{provider}'"
+            for dataset, provider in (
+                ("bars", "coinbase"),
+                ("quote_bars", "oanda"),
+                ("corporate_actions", "sample"),
+                ("instruments", "simulator"),
+            )
+        ),
+        "delete from rules.precedence where asset_class = 'fx' and provider = 'inbox'",
+        NO_SERIES_OF_SAMPLE + "delete from rules.precedence where provider = 'sample'",
     ),
     "every_current_version_has_its_bar": (
         "delete from silver.bars where not is_derived and timeframe = '1d'",
@@ -84,9 +99,23 @@ CASES: Mapping[str, tuple[str, ...]] = {
     "every_quarantine_reason_has_a_meaning": (
         "update silver.bars_quarantined set reasons = ['zero_price', 'no_such_reason']",
         "update silver.reference_quarantined set reasons = ['no_such_reason']",
+        "update silver.ticks_quarantined set reasons = ['no_such_reason']",
         "delete from rules.quarantine_reasons where reason = 'zero_price'",
     ),
     "fct_daily_bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
+    "fundamental_concepts_signs_are_known": ("update {table} set sign = 0 where " + ONE_ROW,),
+    "fundamentals_are_known_after_their_period": (
+        "update {table} set available_at = period_end_date where " + ONE_ROW,
+    ),
+    "fundamentals_first_and_latest_reports_are_primary": (
+        "update {table} set is_primary = false where is_latest",
+        "update {table} set is_primary = false where is_first_report and not is_latest",
+    ),
+    "fundamentals_unknown_amounts_have_no_value": (
+        "update {table} set value = 'nan' where value is not null",
+        "update {table} set is_zero_unknown = true where value is not null",
+        "update {table} set is_unreadable = true where value is not null",
+    ),
     "indicators_bands_are_in_order": (
         "update {table} set bollinger_lower_20_2 = bollinger_middle_20_2 + 1 where " + ONE_WARM,
         "update {table} set bollinger_upper_20_2 = bollinger_middle_20_2 - 1 where " + ONE_WARM,
@@ -138,6 +167,12 @@ CASES: Mapping[str, tuple[str, ...]] = {
         f" where {ONE_CLOSE}"
         for timeframe in TIMEFRAMES
     ),
+    "news_articles_are_known_after_they_are_published": (
+        "update {table} set available_at = published_at - interval 1 second where " + ONE_ROW,
+    ),
+    "news_articles_versions_follow_each_other": (
+        "update {table} set superseded_at = available_at - interval 1 second where " + ONE_ROW,
+    ),
     "no_bar_is_available_before_its_end": (
         "update silver.bars set available_at = bar_end_at - interval 1 second where is_final",
     ),
@@ -145,14 +180,67 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update silver.bars_quarantined set _batch_id = good._batch_id, _row = good._row"
         + ONE_GOOD,
     ),
+    "mart_data_agreement_measures_are_consistent": (
+        "update {table} set bar_count = 0 where " + ONE_ROW,
+        "update {table} set missing_bar_count = -1 where " + ONE_ROW,
+        "update {table} set native_bar_count = bar_count + 1 where " + ONE_ROW,
+        "update {table} set close_deviation_bps = max_close_deviation_bps + 1 where " + ONE_ROW,
+        "update {table} set max_native_deviation_bps = null where native_bar_count > 0",
+        "update {table} set max_native_deviation_bps = 1 where native_bar_count = 0",
+        "update {table} set is_outlier = true where provider_count < 3",
+    ),
+    "precedence_is_a_total_order": (
+        "update {table} set precedence = 1 where dataset = 'bars' and asset_class = 'crypto'",
+    ),
+    "quote_bars_are_not_available_before_their_end": (
+        "update {table} set available_at = bar_end_at - interval 1 microsecond where " + ONE_ROW,
+    ),
+    "quote_bars_high_and_low_bound_open_and_close": tuple(
+        f"update {{table}} set {change} where {ONE_ROW}"
+        for side in ("bid", "ask")
+        for change in (
+            f"{side}_low = 0",
+            f"{side}_high = {side}_open - 1",
+            f"{side}_open = {side}_low - 1",
+            f"{side}_close = {side}_high + 1",
+        )
+    ),
+    "quotes_prices_are_positive": (
+        "update {table} set bid_price = 0 where " + ONE_ROW,
+        "update {table} set ask_price = -1 where " + ONE_ROW,
+    ),
     "record_balance_every_record_is_accounted_for": (
         "update {table} set is_balanced = false where " + ONE_ROW,
     ),
     "reference_quarantined_reasons_are_given": NO_REASON,
+    "sentiment_scores_are_within_minus_1_and_1": (
+        "update {table} set score = 1.01 where " + ONE_ROW,
+        "update {table} set score = -1.01 where " + ONE_ROW,
+    ),
     "signal_events_are_on_the_side_they_say": (
         "update {table} set value = level - 1 where " + ONE_EVENT % "golden_cross",
         "update {table} set value = level + 1 where " + ONE_EVENT % "rsi_oversold",
         "update {table} set event = 'macd_below_zero' where " + ONE_EVENT % "macd_above_zero",
+    ),
+    "decision_history_confidence_is_within_0_and_1": (
+        "update {table} set confidence = 1.5 where " + ONE_ROW,
+        "update {table} set confidence = -0.5 where " + ONE_ROW,
+    ),
+    "executions_quantities_and_prices_are_positive": (
+        "update {table} set quantity = 0 where " + ONE_ROW,
+        "update {table} set price = -1 where " + ONE_ROW,
+    ),
+    "ticks_quarantined_reasons_are_given": NO_REASON,
+    "trades_have_a_price_unless_cancelled": (
+        "update {table} set price = 0 where " + ONE_ROW,
+        "update {table} set size = null where " + ONE_ROW,
+    ),
+    "trading_quarantined_reasons_are_given": NO_REASON,
+    "social_posts_are_known_after_they_are_posted": (
+        "update {table} set available_at = created_at - interval 1 second where " + ONE_ROW,
+    ),
+    "social_posts_versions_follow_each_other": (
+        "update {table} set superseded_at = available_at - interval 1 second where " + ONE_ROW,
     ),
     "symbol_map_intervals_are_half_open": ("update {table} set valid_to = null",),
 }
@@ -195,7 +283,7 @@ def test_a_red_test_and_a_broken_contract_fail_the_build(demo: Warehouse, tmp_pa
     demo.copy_database(broken.database)
     broken.see(demo.data)
     with closing(connect(broken.database, read_only=False)) as connection:
-        connection.execute("delete from rules.bar_precedence where provider = 'coinbase'")
+        connection.execute("delete from rules.precedence where provider = 'coinbase'")
         connection.execute("update rules.dataset_freshness set max_hours_since_ask = null")
     tests = (
         "dataset_freshness_scheduled_datasets_have_a_limit",

@@ -33,6 +33,7 @@ from tests.dbt.landing import (
     simulator_bars,
 )
 from tests.dbt.signals import assert_same_signals, stored
+from tests.dbt.vendors import binance
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect, rows
 
 CALENDAR = (date(2023, 12, 1), date(2024, 3, 29))
@@ -83,13 +84,20 @@ def land_first(lake: Landing) -> None:
         of = bars("2024-01-08T10:00Z", count, MINUTE)
         land_minutes(lake, symbol, of, "10:00", end, fetched=fetched)
     land_hours(lake, "ETH-USD", fetched="2024-01-08T10:00:30Z")
-    for asset_class, symbol in (("crypto", "XRP/USD"), ("fx", "EUR/USD")):
+    hours = bars("2024-01-08T00:00Z", 10, HOUR)
+    lake.land("binance", "products", [binance.symbol("XRP", "USD")], fetched="2024-01-08T12:00Z")
+    for provider, symbol, records in (
+        (
+            "binance",
+            "XRPUSD",
+            [binance.bar(f"{each.start.timestamp() * 1000:.0f}", each.close) for each in hours],
+        ),
+        ("inbox", "fx:EUR/USD", inbox_bars("fx", "EUR/USD", "1h", hours)),
+    ):
         lake.land(
-            "inbox",
-            "bars",
-            inbox_bars(asset_class, symbol, "1h", bars("2024-01-08T00:00Z", 10, HOUR)),
+            *(provider, "bars", records),
             fetched="2024-01-08T12:00Z",
-            symbol=f"{asset_class}:{symbol}",
+            symbol=symbol,
             timeframe="1h",
             asked=("2024-01-08T00:00Z", "2024-01-08T10:00Z"),
         )
@@ -472,7 +480,7 @@ def test_finer_bars_that_come_late_are_used(built: Path) -> None:
 
 def test_a_vendor_of_better_precedence_takes_over_from_when_it_came(built: Path) -> None:
     key = ("crypto:XRP/USD", "1h", "08 01:00")
-    assert bar(built, "step 2", *key) == ("inbox", 100.5, True, False)
+    assert bar(built, "step 2", *key) == ("binance", 100.5, True, False)
     assert bar(built, "step 3", *key) == ("coinbase", 100.5, True, False)
     known = rows(
         built / "step 3.duckdb",
@@ -480,7 +488,7 @@ def test_a_vendor_of_better_precedence_takes_over_from_when_it_came(built: Path)
         " where instrument_id = 'crypto:XRP/USD' and bar_start_at = timestamp '2024-01-08 01:00'"
         " order by provider",
     )
-    assert known == [("coinbase", True, "10 10:00"), ("inbox", False, "08 02:00")]
+    assert known == [("binance", False, "08 02:01"), ("coinbase", True, "10 10:00")]
 
 
 def test_a_listing_brings_its_rows_back_from_quarantine(built: Path) -> None:

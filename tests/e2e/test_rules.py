@@ -21,7 +21,7 @@ from tests.orchestration.warehouses import (
 Edit = Callable[[str], str]
 BAR_RULES = "macros/silver/bar_rules.sql"
 SYMBOL_MAP = "seeds/symbol_map.csv"
-PRECEDENCE = "seeds/bar_precedence.csv"
+PRECEDENCE = "seeds/precedence.csv"
 
 ODD_VERSIONS = "select close, volume from silver.bar_versions where provider_symbol = 'ODD'"
 UNKNOWN = "SIM-UNKNOWN/USD"
@@ -79,14 +79,15 @@ def test_rows_come_back_when_a_symbol_is_mapped(rebuilt: Rebuilt) -> None:
 
 def test_another_winner_takes_over_when_precedence_changes(rebuilt: Rebuilt) -> None:
     record, before, after = rebuilt(
-        PRECEDENCE, lambda text: re.sub(r"^inbox,\d+", "inbox,1", text, flags=re.MULTILINE)
+        PRECEDENCE, lambda text: text.replace("bars,equity,sample,100", "bars,equity,sample,1")
     )
     assert {"bar_versions", "bars"} <= set(record.refreshed_models)
     assert "bars_quarantined" not in record.refreshed_models, "quarantine asks for no precedence"
-    assert query(before, CONTESTED) == [("sample",)]
-    assert query(after, CONTESTED) == [("inbox",)]
-    closes = query(after, CONTESTED.replace("provider", "close"))
-    assert closes == [(float(INBOX_CLOSE),)]
+    assert query(before, CONTESTED) == [("inbox",)]
+    assert query(after, CONTESTED) == [("sample",)]
+    closes = CONTESTED.replace("provider", "close")
+    assert query(before, closes) == [(float(INBOX_CLOSE),)]
+    assert len(query(after, closes)) == len(INBOX_DAYS)
 
 
 # -- what changes no rule ------------------------------------------------------------------------

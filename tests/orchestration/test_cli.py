@@ -1,17 +1,29 @@
 """The `tapehouse` command: what it says, and the exit code scripts go by."""
 
+import asyncio
+import errno
 import json
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from rich.console import Console
 
+from ingest.http import Policy
+from ingest.lake import Lake
+from ingest.provider import Answer, Dataset, QuotaSpentError, Request
+from ingest.providers.simulator import Simulator
+from ingest.pulls import asks
 from ingest.settings import DataDir, Settings
+from ingest.vendor_state import BreakerState, VendorState
 from orchestration import cli, publication
 from orchestration.candidate import builder_lock
 from orchestration.dbt import DbtError
@@ -28,8 +40,9 @@ from tests.orchestration.warehouses import (
 
 COMMANDS = (
     "ingest", "build", "publish", "versions", "rollback", "status", "demo", "dev", "shell", "chart",
-    "docs",
+    "docs", "serve",
 )  # fmt: skip
+INGEST = ("backfill", "incremental", "inbox", "stream")
 ONE_DAY = ("--start", "2024-01-08", "--end", "2024-01-09", "--symbols", "SIM-BTC/USD")
 USAGE, FAILED, FINE = 2, 1, 0
 WIDTH = 500
@@ -79,7 +92,7 @@ def joined(text: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), *((name,) for name in COMMANDS), ("ingest", "backfill"), ("ingest", "inbox")],
+    [(), *((name,) for name in COMMANDS), *(("ingest", name) for name in INGEST)],
 )
 def test_every_command_explains_itself(run: Run, arguments: tuple[str, ...]) -> None:
     shown = run(*arguments, "--help")
@@ -116,7 +129,7 @@ def test_the_console_script_is_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--provider", "nyse"), "no provider 'nyse'; there are: coinbase, exchange_calendars,"),
+        (("--provider", "nyse"), "no provider 'nyse'; there are: alpaca, alpaca_iex, alpaca_sip,"),
         (("--provider", "nyse"), "Files are landed with `tapehouse ingest inbox`"),
         (("--provider", "inbox"), "there is no provider 'inbox'"),
         (("--provider", "sample", "--timeframes", "1h"), "sample has no '1h' bars; it has 1d"),
@@ -125,7 +138,10 @@ def test_the_console_script_is_installed(tmp_path: Path) -> None:
             "simulator has no '5m' bars; it has 1m. Coarser bars are derived.",
         ),
         (("--provider", "sample", "--timeframes", "2d"), "sample has no '2d' bars"),
-        (("--provider", "coinbase", "--days", "3"), "no symbols are configured for coinbase"),
+        (
+            ("--provider", "coinbase", "--days", "3"),
+            "no symbols are configured for coinbase: name some, e.g. --symbols BTC/USD",
+        ),
         (
             ("--provider", "coinbase", "--symbols", "BTC-USD"),
             "give --start or --days: how far back to go",
@@ -142,6 +158,38 @@ def test_the_console_script_is_installed(tmp_path: Path) -> None:
         ),
         (("--provider", "sample", "--faults"), "only the simulator has --faults and --revision"),
         (("--provider", "sample", "--days", "many"), "Invalid value for '--days'"),
+        (
+            ("--provider", "coinbase", "--dataset", "trades"),
+            "coinbase has no dataset 'trades'; it has bars, products",
+        ),
+        (
+            ("--provider", "alpha_vantage", "--symbols", "IBM", "--days", "3"),
+            "bars of alpha_vantage needs one of equity, crypto, fx",
+        ),
+        (
+            ("--provider", "fmp", "--symbols", "BTC/USD", "--asset-class", "crypto"),
+            "fmp has bars of equity",
+        ),
+        (
+            ("--provider", "fmp", "--dataset", "company_profiles"),
+            "no symbols are configured for fmp: name some, e.g. --symbols AAPL",
+        ),
+        (("--provider", "reddit"), "name one of posts"),
+        (
+            (
+                "--provider",
+                "alpaca",
+                "--dataset",
+                "news",
+                "--symbols",
+                "IBM",
+                "--asset-class",
+                "equity",
+                "--timeframes",
+                "1d",
+            ),
+            "alpaca has no '1d' news; it has no timeframes.",
+        ),
         ((), "Missing option '--provider'"),
     ],
 )
@@ -176,11 +224,186 @@ def test_a_symbol_the_vendor_does_not_have_fails_alone(run: Run) -> None:
     assert "the sample has no symbol 'ENRON'; it has AAPL, FB, GOOG, IBM, MSFT" in shown.text
 
 
+def test_symbols_that_fail_alike_are_told_once(run: Run, tmp_path: Path) -> None:
+    listed = tmp_path / "symbols.csv"
+    listed.write_text("symbol\nIBM\n" + "".join(f"X{n}\n" for n in range(2000)), encoding="utf-8")
+    shown = run("ingest", "backfill", "--provider", "sample", "--symbols-file", str(listed))
+    assert shown.code == FAILED
+    assert "sample bars 2,001 3,270 0 0 2,000" in shown.text
+    assert "sample bars: 2,000 requests failed alike, the first: bars X0 1d" in shown.text
+    assert shown.text.count("the sample has no symbol") == 1
+
+
+def test_one_dataset_is_landed_alone(run: Run, data: DataDir) -> None:
+    shown = run("ingest", "backfill", "--provider", "sample", "--dataset", "corporate_actions")
+    assert (shown.code, "sample corporate_actions 1 3 0 0 0" in shown.text) == (FINE, True)
+    assert [(batch.provider, batch.dataset) for batch in Lake(data).batches()] == [
+        ("sample", "corporate_actions")
+    ]
+
+
+class Recorder(Simulator):
+    """A simulator that is like a vendor on the net: it spells symbols its own way."""
+
+    datasets: Mapping[str, Dataset] = {
+        "bars": replace(Simulator.datasets["bars"], asset_classes=("crypto", "equity")),
+    }
+    asked: ClassVar[list[Request]] = []
+
+    def spell(self, symbol: str, asset_class: str) -> str:
+        return f"SIM-{symbol}" if asset_class == "crypto" else symbol
+
+    def default_request(self, dataset: str) -> Iterable[Request]:
+        del dataset
+        return ()
+
+    async def fetch(self, request: Request) -> Answer:
+        self.asked.append(request)
+        return await super().fetch(request)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Put a recorder in place of all providers and return what it is asked."""
+    monkeypatch.setattr(Recorder, "asked", [])
+    monkeypatch.setattr(cli, "make_providers", lambda _: {"simulator": Recorder()})
+    return Recorder.asked
+
+
+CRYPTO = ("--provider", "simulator", "--asset-class", "crypto", "--start", "2024-01-08")
+
+
+def test_a_backfill_takes_canonical_symbols(run: Run, recorded: list[Request]) -> None:
+    shown = run("ingest", "backfill", *CRYPTO, "--end", "2024-01-09", "--symbols", "BTC/USD")
+    assert shown.code == FINE
+    (request,) = recorded
+    assert str(request) == "bars SIM-BTC/USD 1m 2024-01-08T00:00..2024-01-09T00:00"
+    assert request.params == {"asset_class": "crypto"}
+
+
+PULLS = """
+pulls:
+  - {provider: simulator, dataset: bars, asset_class: crypto, symbols: [BTC/USD, ETH/USD],
+     timeframes: [1m], since: 2024-01-08, enabled: ENABLED}
+  - {provider: simulator, dataset: bars, asset_class: equity, symbols: [NONE], timeframes: [1m],
+     since: 2024-01-08, enabled: false}
+"""
+
+
+def declare(text: str) -> Path:
+    path = Settings().pulls
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_backfill_defaults_to_the_symbols_that_are_pulled(
+    run: Run, recorded: list[Request]
+) -> None:
+    declare(PULLS.replace("ENABLED", "false"))
+    assert run("ingest", "backfill", *CRYPTO, "--end", "2024-01-09").code == FINE
+    assert [request.symbol for request in recorded] == ["SIM-BTC/USD", "SIM-ETH/USD"]
+
+
+@pytest.fixture
+def short_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is pulled end on the third day."""
+    monkeypatch.setattr(cli, "asks", partial(asks, clock=lambda: datetime(2024, 1, 10, tzinfo=UTC)))
+
+
+@pytest.mark.usefixtures("short_history")
+def test_incremental_lands_what_is_declared_and_missing(
+    run: Run, recorded: list[Request], data: DataDir
+) -> None:
+    path = declare(PULLS.replace("ENABLED", "true"))
+    first = run("ingest", "incremental")
+    assert first.code == FINE
+    assert f"1 of 2 entries of {path} are off: `tapehouse status` says why" in first.text
+    assert {request.symbol for request in recorded} == {"SIM-BTC/USD", "SIM-ETH/USD"}
+    rows = sum(batch.rows for batch in Lake(data).batches("simulator", "bars"))
+    assert f"simulator bars 2 {rows:,} 0 0 0" in first.text
+    assert "simulator bars 0 0 0 0 0" in run("ingest", "incremental").text
+    assert "simulator bars 2 0 2 0 0" in run("ingest", "incremental", "--force").text
+
+
+def test_incremental_without_anything_declared(run: Run) -> None:
+    assert (run("ingest", "incremental").code, run("ingest", "incremental").text) == (
+        FINE, "Nothing to pull",
+    )  # fmt: skip
+    unknown = run("ingest", "incremental", "--provider", "nyse")
+    assert (unknown.code, "there is no provider 'nyse'" in unknown.text) == (USAGE, True)
+
+
+def test_a_pulls_file_with_a_mistake_stops_incremental_but_not_status(run: Run) -> None:
+    path = declare("pulls:\n  - {provider: coinbse, dataset: products}\n")
+    problem = f"{path}:2: entry 1: provider: there is no provider 'coinbse': did you mean coinbase?"
+    shown = run("ingest", "incremental")
+    assert (shown.code, shown.text) == (FAILED, f"Error: {problem}")
+    status = run("status")
+    assert (status.code, problem in status.text) == (FINE, True)
+
+
+@pytest.mark.usefixtures("short_history")
+def test_a_provider_that_stops_answering_is_told_once(
+    run: Run, recorded: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def spent(_: Recorder, request: Request) -> Answer:
+        recorded.append(request)
+        raise QuotaSpentError("25 a day are spent", datetime(2024, 1, 11, tzinfo=UTC))
+
+    monkeypatch.setattr(Recorder, "fetch", spent)
+    monkeypatch.setattr(Recorder, "policy", Policy(concurrency=1), raising=False)
+    declare(PULLS.replace("ENABLED", "true"))
+    shown = run("ingest", "incremental")
+    assert (shown.code, len(recorded)) == (FAILED, 1)
+    assert (
+        "simulator bars: 1 requests were not asked: 25 a day are spent (until 2024-01-11 00:00Z)"
+    ) in shown.text
+
+
+@pytest.mark.usefixtures("short_history", "recorded")
+def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stopped(_: Recorder, request: Request) -> Answer:
+        if request.symbol == "SIM-BTC/USD":
+            return Answer(request, datetime(2024, 1, 10, tzinfo=UTC), [{"symbol": "x"}])
+        signal.raise_signal(signal.SIGTERM)
+        return await asyncio.Future()
+
+    monkeypatch.setattr(Recorder, "fetch", stopped)
+    declare(PULLS.replace("ENABLED", "true"))
+    shown = run("ingest", "incremental")
+    assert shown.code == cli.STOPPED
+    assert "simulator bars 2 1 0 0 0" in shown.text
+    assert "Run the same command for the rest" in shown.text
+
+
+def test_the_status_tells_of_pulls_and_vendors(run: Run, data: DataDir) -> None:
+    declare(
+        "pulls:\n"
+        "  - {provider: coinbase, dataset: bars, symbols: [A/USD, B/USD, C/USD, D/USD, E/USD,"
+        " F/USD], timeframes: [1h, 1d], since: 30d}\n"
+        "  - {provider: fmp, dataset: splits, symbols: [IBM]}\n"
+        "  - {provider: kraken, dataset: asset_pairs, enabled: false}\n"
+    )
+    until = datetime(2126, 3, 1, 12, tzinfo=UTC)
+    state = VendorState(
+        "fmp", BreakerState.OPEN, until=until, is_quota_spent=True, last_error="[red]spent",
+        quota_remaining=0,
+    )  # fmt: skip
+    data.vendors.mkdir(parents=True)
+    for each in (state, VendorState("alpha_vantage"), VendorState("coinbase")):
+        (data.vendors / f"{each.provider}.json").write_text(each.to_json(), encoding="utf-8")
+    text = run("status").text
+    assert "alpha_vantage closed 0 25 coinbase closed 0 fmp open" in text
+    assert "coinbase bars A/USD, B/USD, C/USD, D/USD, and 2 more 1h 1d 30d" in text
+    assert "Off: fmp splits: fmp needs FMP_API_KEY" in text
+    assert "Off: kraken asset_pairs: enabled is false" in text
+    assert "fmp open until 2126-03-01 12:00Z, quota spent 0 0 [red]spent" in text
+
+
 def test_the_inbox_says_where_to_drop_files(run: Run, data: DataDir) -> None:
     shown = run("ingest", "inbox")
     assert shown.code == FINE
-    assert "Nothing to land. Drop files into" in shown.text
-    assert str(data.inbox / "bars") in shown.text.replace(" ", "")
+    assert f"Nothing to land. Drop files into a folder of {data.inbox}: bars, " in shown.text
 
 
 def test_the_inbox_tells_of_every_file(run: Run) -> None:
@@ -221,6 +444,55 @@ def test_an_expected_error_is_shown_as_it_is(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(cli.line, "build", fail)
     shown = run("build")
     assert (shown.code, shown.text) == (FAILED, "Error: model bars: [/] list[1] [bold]")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        (
+            "TAPEHOUSE_FMP_PER_MINUTE",
+            "abc",
+            "TAPEHOUSE_FMP_PER_MINUTE is 'abc': set it to the requests a minute of your plan",
+        ),
+        (
+            "TAPEHOUSE_THREADS",
+            "two",
+            "TAPEHOUSE_THREADS is 'two': Input should be a valid integer",
+        ),
+    ],
+)
+def test_a_setting_that_is_wrong_is_one_clear_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    shown = run("ingest", "incremental")
+    assert shown.code == FAILED
+    assert shown.text.startswith(f"Error: {says}")
+
+
+@pytest.mark.usefixtures("short_history")
+def test_a_full_disk_is_one_clear_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ingest.lake.os.fsync", fail)
+    shown = run("ingest", "backfill", "--provider", "simulator", *ONE_DAY)
+    says = (
+        f"Error: {Settings().data.root}: No space left on device: make room and run the same"
+        " command again; what was landed or published before is whole"
+    )
+    assert (shown.code, shown.text) == (FAILED, says)
+
+
+def test_an_error_that_is_not_the_disk_s_is_not_taken_for_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "a bug")
+
+    monkeypatch.setattr(cli.line, "build", fail)
+    with pytest.raises(FileNotFoundError, match="a bug"):
+        run("build")
 
 
 def test_somebody_else_s_build_is_an_error_that_names_it(run: Run, data: DataDir) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,17 @@ import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from ingest.provider import Request
+from ingest.backfill import Ask
+from ingest.clock import utc_now
+from ingest.lake import Lake
+from ingest.provider import EntitlementError, Request
 from ingest.providers import make_providers
 from ingest.providers.inbox import DATASETS as INBOX_DATASETS
-from ingest.providers.sample import END, START
+from ingest.providers.sample import END, START, Sample
 from ingest.settings import PROJECT_ROOT, DataDir, Settings
 from orchestration import candidate as building
 from orchestration import publication, quality
-from orchestration.assets import checks
+from orchestration.assets import checks, raw
 from orchestration.assets.raw import RETRIES
 from orchestration.assets.warehouse import asset_path
 from orchestration.automation import inbox_sensor, schedules
@@ -29,6 +33,7 @@ from orchestration.demo import OFFLINE, dagster_home
 from orchestration.quality import CHECKS_DIR, declared_checks
 from orchestration.resources import Warehouse
 from orchestration.run_records import RunRecord, latest_record
+from tests.ingest.scripted import Vendor
 from tests.orchestration.warehouses import (
     INBOX_FILE,
     PROJECT_VARIABLE,
@@ -300,7 +305,12 @@ def test_the_whole_graph_materializes(
     assert publication.current_version(data) == record.build_id
 
     done = {event.asset_key for event in run.get_asset_materialization_events()}
-    not_asked = {key for key in graph.get_all_asset_keys() if key.path[:2] == ["raw", "coinbase"]}
+    not_asked = {
+        key
+        for key in graph.get_all_asset_keys()
+        if key.path[0] == "raw" and key.path[1] not in OFFLINE
+    }
+    assert len(not_asked) > 20
     assert done == set(graph.get_all_asset_keys()) - not_asked
     evaluations = run.get_asset_check_evaluations()
     assert {evaluation.asset_check_key for evaluation in evaluations} == set(graph.asset_check_keys)
@@ -379,22 +389,92 @@ def test_a_dbt_that_cannot_start_fails_the_run_and_is_recorded(
     assert record.base_version == version == publication.current_version(data)
 
 
-def test_what_cannot_succeed_is_not_tried_again(
-    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unknown = Request("bars", "ENRON", "1d", START, END)
-    monkeypatch.setattr(Warehouse, "requests", lambda *_: [unknown])
-    definitions = build_defs({"warehouse": Warehouse(data_dir=str(tmp_path / "data"))})
-    run = definitions.resolve_job_def("ingest_incremental").execute_in_process(
+def land_raw(
+    data: DataDir, instance: dg.DagsterInstance, *names: tuple[str, str]
+) -> dg.ExecuteInProcessResult:
+    """Materialize raw datasets of a warehouse."""
+    definitions = build_defs({"warehouse": Warehouse(data_dir=str(data.root))})
+    return definitions.resolve_job_def("ingest_incremental").execute_in_process(
         instance=instance,
-        asset_selection=[dg.AssetKey(["raw", "sample", "bars"])],
+        asset_selection=[dg.AssetKey(["raw", *name]) for name in names],
         raise_on_error=False,
         run_config=QUIET,
     )
+
+
+def kinds_of(run: dg.ExecuteInProcessResult) -> set[dg.DagsterEventType]:
+    return {event.event_type for event in run.all_events}
+
+
+def test_what_cannot_succeed_is_not_tried_again(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = Ask(Sample(), Request("bars", "ENRON", "1d", START, END))
+    monkeypatch.setattr(Warehouse, "asks", lambda *_: [unknown])
+    run = land_raw(DataDir(tmp_path / "data"), instance, ("sample", "bars"))
     assert not run.success
-    kinds = [event.event_type for event in run.all_events]
-    assert dg.DagsterEventType.STEP_FAILURE in kinds
-    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds
+    assert dg.DagsterEventType.STEP_FAILURE in kinds_of(run)
+    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds_of(run)
+
+
+PULLS = """
+pulls:
+  - {providers: [vendor, other], dataset: bars, symbols: [A, B], timeframes: [1m], since: 1d}
+"""
+
+
+def test_what_is_declared_is_landed_by_whoever_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendors = {name: Vendor(utc_now, name=name) for name in ("vendor", "other")}
+    monkeypatch.setattr(Vendor, "default_request", lambda *_: ())
+    monkeypatch.setattr(Warehouse, "providers", lambda _: vendors)
+    monkeypatch.setattr(raw, "make_providers", lambda _: vendors)
+    vendors["vendor"].refuse = lambda request: (
+        EntitlementError("not with this plan") if request.symbol == "B" else None
+    )
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.pulls.write_text(PULLS, encoding="utf-8")
+    warehouse = Warehouse(data_dir=str(settings.data_dir))
+    first, second = (landed(warehouse=warehouse) for landed in list(raw.raw_assets())[:2])
+    landed = {
+        (batch.provider, entry.symbol): batch.rows
+        for batch in Lake(settings.data).batches()
+        for entry in batch.entries
+    }
+    assert landed.keys() == {("vendor", "A"), ("other", "B")}
+    assert first.metadata["dagster/row_count"] == sum(landed.values()) >= 2 * 24 * 60
+    assert (first.metadata["failed"], first.metadata["not_asked"]) == (0, 0)
+    assert second.metadata["requests"] == 0, "nothing is first asked of the other"
+
+
+def test_datasets_with_nothing_to_pull_cost_nothing(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    vendors = [
+        (provider.name, name)
+        for provider in make_providers(Settings()).values()
+        for name in provider.datasets
+        if provider.name not in OFFLINE
+    ]
+    warehouse = Warehouse(data_dir=str(tmp_path / "data"))
+    started = time.process_time()
+    assert [warehouse.asks(*vendor) for vendor in vendors] == [[]] * len(vendors)
+    assert (time.process_time() - started) / len(vendors) < 0.1
+    run = land_raw(DataDir(tmp_path / "data"), instance, *vendors[:3])
+    assert run.success
+    assert not (tmp_path / "data" / "lake").exists()
+
+
+def test_a_pulls_file_with_a_mistake_fails_the_run_and_says_where(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    Settings().pulls.write_text("pulls: [{provider: coinbse, dataset: products}]", encoding="utf-8")
+    run = land_raw(DataDir(tmp_path / "data"), instance, ("coinbase", "products"))
+    assert not run.success
+    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds_of(run)
+    (failed,) = [event for event in run.all_events if event.is_step_failure]
+    assert "did you mean coinbase?" in str(failed.step_failure_data.error_display_string)
 
 
 def test_a_version_that_is_held_stays(

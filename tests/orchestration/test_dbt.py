@@ -32,6 +32,7 @@ PLAIN = ["build", "--exclude-resource-type", "unit_test"]
             ["--full-refresh", "--vars", '{"as_of": "2024-01-31T00:00:00Z"}'],
         ),
         ({"select": ["bars", "+fct_daily_bars"]}, ["--select", "bars", "+fct_daily_bars"]),
+        ({"exclude": ["stg_vendor__bars"]}, ["--exclude", "stg_vendor__bars"]),
     ],
 )
 def test_arguments_of_a_build(arguments: dict[str, Any], wanted: list[str]) -> None:
@@ -45,7 +46,20 @@ def test_the_profile_is_pointed_at_one_warehouse_and_one_file(tmp_path: Path) ->
     assert variables["TAPEHOUSE_DATABASE"] == str(data.candidate)
     assert Path(variables["TAPEHOUSE_TEMP_DIRECTORY"]).is_relative_to(tmp_path)
     profile = (dbt.project_dir() / "profiles.yml").read_text(encoding="utf-8")
-    assert all(f"env_var('{name}'" in profile for name in variables if name != "TAPEHOUSE_DATA_DIR")
+    of_models = {"TAPEHOUSE_DATA_DIR", "TAPEHOUSE_UNUSED_DATASETS"}
+    assert all(f"env_var('{name}'" in profile for name in variables.keys() - of_models)
+
+
+def test_staging_of_datasets_that_never_landed_is_left_out(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    batch = data.raw / "coinbase" / "bars" / "ingest_date=2024-01-02" / "x.parquet"
+    batch.parent.mkdir(parents=True)
+    batch.touch()
+    (data.raw / "sample" / "bars").mkdir(parents=True)
+    unused = dbt.unused_staging(dbt.read_manifest(), data)
+    assert unused["stg_sample__bars"] == "sample.bars"
+    assert "stg_coinbase__bars" not in unused
+    assert "stg_exchange_calendars__sessions" not in unused, "models read it themselves"
 
 
 def test_the_project_is_the_repository_s_unless_told_otherwise(

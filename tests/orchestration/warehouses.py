@@ -71,6 +71,8 @@ def isolate(patch: pytest.MonkeyPatch, project: Path, folder: Path) -> None:
             patch.delenv(name)
     patch.setenv(PROJECT_VARIABLE, str(project))
     patch.setenv("TAPEHOUSE_DATA_DIR", str(folder / "data"))
+    patch.setenv("TAPEHOUSE_PULLS", str(folder / "pulls.yml"))
+    (folder / "pulls.yml").write_text("pulls: []\n", encoding="utf-8")
     patch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
     patch.setenv("COLUMNS", "500")  # lines are not broken inside paths
     patch.setenv("NO_COLOR", "1")
@@ -108,7 +110,8 @@ def small(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
         land_sample(settings, "AAPL")
         land_simulated(settings, Simulator(faults=True))
         drop(settings, "bars.csv", INBOX_FILE)
-        assert line.ingest_inbox(settings).rows == len(INBOX_DAYS) + 1
+        (report,) = line.ingest_inbox(settings, datasets=["bars"])
+        assert report.rows == len(INBOX_DAYS) + 1
         build(settings)
         assert line.publish(settings)
 

@@ -17,6 +17,11 @@ from ingest.providers.sample import Sample
 from ingest.providers.simulator import START, Simulator
 from ingest.settings import PROJECT_ROOT, DataDir
 from orchestration.quality import CHECKS_DIR, QualityReport, run_checks
+from tests.dbt.fundamentals import land_fundamentals
+from tests.dbt.landing import Landing
+from tests.dbt.news import land_news
+from tests.dbt.ticks import land_ticks
+from tests.dbt.trading import land_trading
 
 LANDED_AT = datetime(2024, 2, 28, tzinfo=UTC)
 NOW = LANDED_AT + timedelta(days=2)
@@ -38,6 +43,10 @@ def land_demo(data: DataDir) -> None:
     land(lake, simulator, *simulator.default_request("instruments"))
     for dataset in sample.datasets:
         land(lake, sample, *sample.default_request(dataset))
+    land_trading(Landing(data))
+    land_fundamentals(Landing(data), bad=False)
+    land_news(Landing(data), bad=False)
+    land_ticks(Landing(data), day=f"{LANDED_AT:%Y-%m-%d}", bad=False)
 
 
 def land(lake: Lake, provider: Provider, *requests: Request) -> None:

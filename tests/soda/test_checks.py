@@ -18,6 +18,8 @@ UNJUDGED = {
     "ops.soda_results": "a record of earlier builds",
     "ops.load_requests": "the ledger's second half: judged through load_batches and coverage",
     "silver.reference_quarantined": "judged through record_balance",
+    "silver.ticks_quarantined": "judged through record_balance",
+    "silver.trading_quarantined": "judged through record_balance",
 }
 
 
@@ -124,6 +126,121 @@ CASES: dict[tuple[str, str], Case] = {
     ),
     ("gold.latest_prices", "price_at_is_not_in_the_future"): Case(
         f"update gold.latest_prices set price_at = '2024-03-02' where {FB}"
+    ),
+    ("gold.mart_data_agreement", "mart_data_agreement_has_the_promised_columns"): without_column(
+        "gold.mart_data_agreement", "volume_ratio"
+    ),
+    ("gold.mart_data_agreement", "mart_data_agreement_keeps_its_volume"): shrunk(
+        "gold.mart_data_agreement"
+    ),
+    ("gold.mart_data_agreement", "mart_data_agreement_is_unique"): Case(
+        "insert into gold.mart_data_agreement select * from gold.mart_data_agreement limit 1"
+    ),
+    ("gold.mart_data_agreement", "mart_data_agreement_compares_what_there_is"): Case(
+        "update gold.mart_data_agreement set session_date = '1999-12-31'"
+    ),
+    ("gold.mart_data_agreement", "vendors_agree_within_a_percent"): warns(
+        "update gold.mart_data_agreement set max_close_deviation_bps = 101"
+        " where provider = 'oanda' and not is_derived"
+    ),
+    (
+        "gold.mart_data_agreement",
+        "derived_bars_agree_with_the_vendor_s_own_within_a_percent",
+    ): warns(
+        "update gold.mart_data_agreement set max_native_deviation_bps = 101"
+        " where provider = 'oanda'"
+    ),
+    # -- silver, trading ---------------------------------------------------------------------------
+    ("silver.cash_movements", "cash_movements_have_the_promised_columns"): Case(
+        "alter table silver.cash_movements alter column amount type double"
+    ),
+    ("silver.cash_movements", "cash_movements_are_there_when_landed"): Case(
+        "delete from silver.cash_movements",
+        also=frozenset({"cash_movements_keep_their_volume"}),
+    ),
+    ("silver.cash_movements", "cash_movements_keep_their_volume"): shrunk("silver.cash_movements"),
+    ("silver.cash_movements", "accounts_open_at_most_once_per_currency"): Case(
+        "insert into silver.cash_movements"
+        " select * replace ('m-3' as movement_id) from silver.cash_movements"
+    ),
+    ("silver.decision_history", "decision_history_have_the_promised_columns"): without_column(
+        "silver.decision_history", "method"
+    ),
+    ("silver.decision_history", "decision_history_are_there_when_landed"): Case(
+        "delete from silver.decision_history",
+        also=frozenset({"decision_history_keep_their_volume"}),
+    ),
+    ("silver.decision_history", "decision_history_keep_their_volume"): shrunk(
+        "silver.decision_history"
+    ),
+    ("silver.decision_history", "decided_at_is_not_after_it_was_told"): Case(
+        "update silver.decision_history set decided_at = '2024-01-14' where decision_id = 'd-1'"
+    ),
+    ("silver.decision_votes", "decision_votes_have_the_promised_columns"): without_column(
+        "silver.decision_votes", "weight"
+    ),
+    ("silver.decision_votes", "decision_votes_keep_their_volume"): shrunk("silver.decision_votes"),
+    ("silver.decision_votes", "votes_are_as_many_as_decisions_say"): Case(
+        "delete from silver.decision_votes where decision_id = 'd-1' and vote_number = 2"
+    ),
+    ("silver.executions", "executions_have_the_promised_columns"): Case(
+        "alter table silver.executions alter column price type double"
+    ),
+    ("silver.executions", "executions_are_there_when_landed"): Case(
+        "delete from silver.executions", also=frozenset({"executions_keep_their_volume"})
+    ),
+    ("silver.executions", "executions_keep_their_volume"): shrunk("silver.executions"),
+    ("silver.executions", "executed_at_is_not_after_it_was_told"): Case(
+        "update silver.executions set executed_at = '2024-01-14' where account_id = 'main'"
+    ),
+    ("silver.executions", "fees_are_not_larger_than_the_trade"): warns(
+        "update silver.executions set fee = 100000 where account_id = 'main'"
+    ),
+    # -- silver, fundamentals and news -----------------------------------------------------------
+    ("silver.fundamentals", "fundamentals_have_the_promised_columns"): without_column(
+        "silver.fundamentals", "form"
+    ),
+    ("silver.fundamentals", "fundamentals_keep_their_volume"): shrunk("silver.fundamentals"),
+    ("silver.fundamentals", "fundamentals_have_one_latest_report_per_figure"): Case(
+        "update silver.fundamentals set is_latest = false where concept = 'total_assets'"
+    ),
+    ("silver.fundamentals", "fundamentals_amounts_are_readable"): warns(
+        "update silver.fundamentals set is_unreadable = true where concept = 'total_assets'"
+    ),
+    ("silver.fundamentals", "fundamentals_balance_sheets_balance"): warns(
+        "update silver.fundamentals set value = 1201 where concept = 'total_liabilities'"
+    ),
+    ("silver.news_articles", "news_articles_have_the_promised_columns"): without_column(
+        "silver.news_articles", "summary"
+    ),
+    ("silver.news_articles", "news_articles_keep_their_volume"): shrunk("silver.news_articles"),
+    ("silver.news_articles", "news_articles_have_one_current_version"): Case(
+        "update silver.news_articles set is_current = true where article_id = 'a-1'"
+    ),
+    ("silver.news_articles", "news_articles_mention_known_instruments"): warns(
+        "update silver.news_articles set instrument_ids = [], unmapped_symbols = ['X']"
+    ),
+    ("silver.sentiment_scores", "sentiment_scores_have_the_promised_columns"): without_column(
+        "silver.sentiment_scores", "relevance"
+    ),
+    ("silver.sentiment_scores", "sentiment_scores_keep_their_volume"): shrunk(
+        "silver.sentiment_scores"
+    ),
+    ("silver.sentiment_scores", "sentiment_scores_cover_every_article"): Case(
+        "delete from silver.sentiment_scores where document_id = 'a-2'"
+    ),
+    ("silver.sentiment_scores", "sentiment_scores_are_not_all_neutral"): warns(
+        "update silver.sentiment_scores set score = 0"
+    ),
+    ("silver.social_posts", "social_posts_have_the_promised_columns"): without_column(
+        "silver.social_posts", "community"
+    ),
+    ("silver.social_posts", "social_posts_keep_their_volume"): shrunk("silver.social_posts"),
+    ("silver.social_posts", "social_posts_have_one_current_version"): Case(
+        "update silver.social_posts set is_current = true where post_id = 'p-1'"
+    ),
+    ("silver.social_posts", "comment_count_is_not_negative"): Case(
+        "update silver.social_posts set comment_count = -1 where post_id = 'p-2'"
     ),
     # -- operations ------------------------------------------------------------------------------
     ("ops.build_batches", "build_batches_have_the_promised_columns"): without_column(
@@ -392,6 +509,39 @@ CASES: dict[tuple[str, str], Case] = {
     ("silver.multi_timeframe_analysis", "agreeing_count_is_at_most_available_count"): Case(
         "update silver.multi_timeframe_analysis"
         f" set agreeing_count = available_count + 1 where {ONE_CLOSE}"
+    ),
+    ("silver.quote_bars", "quote_bars_have_the_promised_columns"): without_column(
+        "silver.quote_bars", "volume"
+    ),
+    ("silver.quote_bars", "quote_bars_are_there_when_landed"): Case(
+        "delete from silver.quote_bars"
+    ),
+    ("silver.quote_bars", "quote_bars_keep_their_volume"): shrunk("silver.quote_bars"),
+    ("silver.quote_bars", "quote_bars_are_unique"): Case(
+        "insert into silver.quote_bars select * from silver.quote_bars limit 1"
+    ),
+    ("silver.quote_bars", "bid_close_is_not_above_ask_close"): Case(
+        "update silver.quote_bars set bid_close = ask_close + 1"
+    ),
+    ("silver.quote_bars", "quote_bars_are_of_known_instruments"): Case(
+        "delete from gold.dim_instruments where asset_class = 'fx'"
+    ),
+    ("silver.quotes", "quotes_have_the_promised_columns"): without_column(
+        "silver.quotes", "ask_size"
+    ),
+    ("silver.quotes", "quotes_are_there_when_landed"): Case("delete from silver.quotes"),
+    ("silver.quotes", "quotes_keep_their_volume"): shrunk("silver.quotes"),
+    ("silver.quotes", "quotes_are_rarely_crossed"): Case(
+        "update silver.quotes set bid_price = ask_price + 1"
+    ),
+    ("silver.trades", "trades_have_the_promised_columns"): without_column(
+        "silver.trades", "conditions"
+    ),
+    ("silver.trades", "trades_are_there_when_landed"): Case("delete from silver.trades"),
+    ("silver.trades", "trades_keep_their_volume"): shrunk("silver.trades"),
+    ("silver.trades", "trades_are_rarely_cancelled"): warns(
+        "insert into silver.trades select trades.* replace (true as is_cancelled)"
+        " from silver.trades, range(11)"
     ),
     ("silver.signal_events", "signal_events_have_the_promised_columns"): without_column(
         "silver.signal_events", "level"
