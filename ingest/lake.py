@@ -12,6 +12,7 @@ a vendor or interprets a value.
 import heapq
 import json
 import os
+import re
 import secrets as random_source
 import time
 from collections import defaultdict
@@ -52,8 +53,17 @@ LINEAGE = (
 )
 
 
+LEAST_SHARE = 0.5
+SHRUNKEN_FOR = timedelta(days=7)
+"""A whole list with less than that share of its rows is believed when it has been so for so long:
+until then it is taken for one that was cut off, and removes nothing.
+"""
+
 SHORTEST_SECRET = 8
-"""Shorter ones are not looked for in records, whose own text they might be part of."""
+NUMBER_OR_TIME = re.compile(r"[\d.,:+-]*([eETZ][\d.,:+-]*)?", re.ASCII)
+"""Secrets that are shorter, or look like this, are not looked for in records and ledgers, whose own
+prices, times and words they might be part of.
+"""
 LOCK_POLL_SECONDS = 0.05
 
 
@@ -265,11 +275,18 @@ class Ledger:
 
 @dataclass(frozen=True)
 class _LatestAnswer:
-    """The newest answer to a question: when it came, its hash, and the batch with its rows."""
+    """The newest answer to a question: when it came, its hash, and the batch with its rows.
+
+    `complete_rows` is how many the newest complete one had; `shrunken_since` when answers began to
+    have much less.
+    """
 
     fetched_at: str
     content_hash: str
     batch_id: str
+    rows: int
+    complete_rows: int
+    shrunken_since: str | None
 
 
 @dataclass(frozen=True)
@@ -317,6 +334,8 @@ class Loader:
             letters = 0
             for readied in answers:
                 answer, entry = readied.answer, readied.entry
+                if self._is_doubtful(entry):
+                    entry = replace(entry, status="partial")
                 previous = self._latest.get(entry.question)
                 if previous and entry.records and previous.content_hash == entry.content_hash:
                     entry = replace(entry, records=0, confirms=previous.batch_id)
@@ -356,9 +375,31 @@ class Loader:
     def _note(self, batch_id: str, entry: Entry) -> None:
         previous = self._latest.get(entry.question)
         if previous is None or previous.fetched_at <= entry.fetched_at:
+            # An answer that confirms another has as many rows, and no rows of its own.
+            rows = previous.rows if previous and entry.confirms else entry.records
+            complete_rows, shrunken_since = rows, None
+            if previous and entry.status != "complete":
+                complete_rows = previous.complete_rows
+                if rows < LEAST_SHARE * complete_rows:
+                    shrunken_since = previous.shrunken_since or entry.fetched_at
             self._latest[entry.question] = _LatestAnswer(
-                entry.fetched_at, entry.content_hash, entry.confirms or batch_id
+                entry.fetched_at,
+                entry.content_hash,
+                entry.confirms or batch_id,
+                rows,
+                complete_rows if previous or entry.status == "complete" else 0,
+                shrunken_since,
             )
+
+    def _is_doubtful(self, entry: Entry) -> bool:
+        """Return whether a list lost so much that it may have been cut off."""
+        dataset, previous = self._dataset, self._latest.get(entry.question)
+        if previous is None or dataset.kind != "extract" or dataset.is_by_symbol:
+            return False
+        if entry.records >= LEAST_SHARE * previous.complete_rows:
+            return False
+        since = parse_iso(previous.shrunken_since or entry.fetched_at)
+        return parse_iso(entry.fetched_at) - since < SHRUNKEN_FOR
 
 
 @dataclass(frozen=True)
@@ -613,7 +654,7 @@ def _holds(column: pa.ChunkedArray, text: bytes) -> bool:
 
 
 def _is_distinct(secret: str) -> bool:
-    return len(secret) >= SHORTEST_SECRET
+    return len(secret) >= SHORTEST_SECRET and not NUMBER_OR_TIME.fullmatch(secret)
 
 
 def _column(value: str | pa.Array | None, count: int) -> pa.Array:

@@ -213,10 +213,11 @@ class RateLimiter:
 
         Short ones say nothing: what is used of them comes back while one looks.
         """
+        counters: tuple[_File | _Log, ...] = (*self._files, *self._logs)
         left = [
-            max(0, log.limit.requests - log.count())
-            for log in (*self._files, *self._logs)
-            if log.limit.per_seconds >= LONG_FROM_SECONDS
+            max(0, counter.limit.requests - counter.count())
+            for counter in counters
+            if counter.limit.per_seconds >= LONG_FROM_SECONDS
         ]
         return min(left, default=None)
 

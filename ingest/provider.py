@@ -212,9 +212,3 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Release connections."""
         ...
-
-
-def quota_left(provider: Provider | None) -> int | None:
-    """Return how many requests a provider still answers, where it is asked over HTTP and known."""
-    left: int | None = getattr(getattr(provider, "http", None), "remaining", None)
-    return left

@@ -5,7 +5,8 @@ method `ask_<dataset>` that asks and returns an `Answer`. Nothing of one vendor 
 nothing of HTTP itself: that is `ingest.http`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,6 +20,7 @@ from ingest.provider import (
     AccessError,
     Answer,
     Dataset,
+    Provider,
     ProviderError,
     Request,
     TerminalError,
@@ -196,6 +198,33 @@ class RestProvider:
         if dataset.asset_classes and asset_class not in (None, *dataset.asset_classes):
             needs.append(f"one of the asset classes {', '.join(dataset.asset_classes)}")
         return needs
+
+
+class Lookup:
+    """Whether a vendor has a symbol at all, looked up once for each.
+
+    Some vendors answer alike for a symbol they do not have and for a time without records.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+        self._turn = asyncio.Lock()
+
+    def found(self, symbol: str) -> None:
+        """Note that the vendor had something of a symbol."""
+        self._known[symbol] = True
+
+    async def has(self, symbol: str, look: Callable[[], Awaitable[bool]]) -> bool:
+        """Return whether the vendor has a symbol; `look` asks, unless that is known."""
+        async with self._turn:
+            if symbol not in self._known:
+                self._known[symbol] = await look()
+            return self._known[symbol]
+
+
+def quota_left(provider: Provider | None) -> int | None:
+    """Return how many requests a provider still answers, where that is known."""
+    return provider.http.remaining if isinstance(provider, RestProvider) else None
 
 
 def symbol_of(request: Request) -> str:

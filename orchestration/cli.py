@@ -33,10 +33,11 @@ from ingest.backfill import Ask, InterruptedRunError, OnProgress, Step, backfill
 from ingest.clock import as_utc, utc_now
 from ingest.lake import Lake
 from ingest.locks import LockedError
-from ingest.provider import TIMEFRAMES, Dataset, Provider, ProviderError, Request, quota_left
+from ingest.provider import TIMEFRAMES, Dataset, Provider, ProviderError, Request
 from ingest.providers import inbox, make_providers, secret_values
 from ingest.providers.simulator import Simulator
 from ingest.pulls import PullsError, asks, asset_class_of, read_symbols
+from ingest.rest import quota_left
 from ingest.serve import TOKEN_NAME, serve
 from ingest.settings import Settings, SettingsError
 from ingest.streams.micro_batches import Limits, Metrics, NotLandedError

@@ -85,10 +85,11 @@ def build_args(
         variables["refresh_models"] = list(refresh_models)
     if variables:
         args += ["--vars", json.dumps(variables)]
+    # One value each: Dagster takes them out of the arguments and would leave further ones behind.
     if select:
-        args += ["--select", *select]
+        args += ["--select", " ".join(select)]
     if exclude:
-        args += ["--exclude", *exclude]
+        args += ["--exclude", " ".join(exclude)]
     return args
 
 

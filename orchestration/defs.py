@@ -9,7 +9,7 @@ import dagster as dg
 from ingest.settings import Settings
 from orchestration.assets.checks import soda_checks
 from orchestration.assets.published import published_asset
-from orchestration.assets.raw import raw_assets
+from orchestration.assets.raw import raw_assets, streamed_assets
 from orchestration.assets.warehouse import asset_path, dbt_resource, warehouse_assets
 from orchestration.automation import JOBS, inbox_sensor, schedules
 from orchestration.dbt import ensure_manifest
@@ -31,7 +31,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     }
     published = [key for table, key in keys.items() if not table.startswith("staging.")]
     return dg.Definitions(
-        assets=[*raw_assets(), warehouse_assets(manifest), published_asset(published)],
+        assets=[
+            *raw_assets(),
+            *streamed_assets(),
+            warehouse_assets(manifest),
+            published_asset(published),
+        ],
         asset_checks=[soda_checks(keys)],
         jobs=JOBS,
         schedules=schedules(Settings()),

@@ -1,16 +1,14 @@
 """Fingerprints of the rules behind each incremental model, to refresh those whose rules changed.
 
 A rule is the SQL of a model and of all it is built from, the macros they call, the seeds and
-variables they read, the libraries that models in Python name in `meta`, and the trading calendars
-in the lake. A changed rule changes rows that were built long ago, which reading only new batches
-would never touch.
+variables they read, and the trading calendars in the lake. A changed rule changes rows that were
+built long ago, which reading only new batches would never touch.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import duckdb
@@ -89,8 +87,6 @@ def _rules(manifest: Manifest, unique_id: str, variables: Mapping[str, Any]) -> 
             continue
         yield f"{current} {node['checksum']['checksum']} {_columns(node)}"
         yield from _variables(node.get("raw_code") or "", variables)
-        for library in node["config"].get("meta", {}).get("libraries", ()):
-            yield f"library {library} {version(library)}"
         macros.update(_called_macros(manifest, node))
         for parent in node["depends_on"].get("nodes", ()):
             if parent not in seen:

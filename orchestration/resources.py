@@ -1,6 +1,7 @@
 """What Dagster's assets need from outside: one warehouse and its vendors."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dagster import ConfigurableResource
 
@@ -29,7 +30,7 @@ class Warehouse(ConfigurableResource):  # type: ignore[type-arg]
 
     def settings(self) -> Settings:
         """Return the settings of this warehouse."""
-        return Settings(data_dir=self.data_dir) if self.data_dir else Settings()  # type: ignore[arg-type]
+        return Settings(data_dir=Path(self.data_dir)) if self.data_dir else Settings()
 
     def providers(self) -> Mapping[str, Provider]:
         """Return the vendors by name; the simulator shows its faults, and so the quarantine."""

@@ -16,8 +16,9 @@ from rich.table import Table
 from ingest.backfill import Failure, LandingReport
 from ingest.clock import Clock, utc_now
 from ingest.lake import Lake
-from ingest.provider import Provider, quota_left
+from ingest.provider import Provider
 from ingest.pulls import Entry
+from ingest.rest import quota_left
 from ingest.settings import DataDir
 from ingest.vendor_state import BreakerState, read_states
 from orchestration import publication

@@ -5,7 +5,6 @@ refused with every reason. Contracts judge form (names, types, spelling), not se
 is above a low is for SQL, which quarantines. The JSON Schema of all is `json_schema()`.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -27,11 +26,10 @@ from pydantic_core import PydanticCustomError
 
 from ingest.provider import Dataset, fields
 from ingest.records import JsonNumber, decode_json
+from ingest.symbols import canonical_example
 
 PROVIDER = "serve"
 LARGEST = Decimal("1e24")
-PAIR = re.compile(r"[A-Z0-9]{2,15}/[A-Z0-9]{2,15}")
-TICKER = re.compile(r"\^?[A-Z0-9]{1,15}(\.[A-Z0-9]{1,5})?")
 
 
 def _number(value: object) -> Decimal:
@@ -103,12 +101,11 @@ class _Contract(BaseModel):
 
     @model_validator(mode="after")
     def _symbol_is_canonical(self) -> "_Contract":
-        is_pair = self.asset_class != "equity"
-        if not (PAIR if is_pair else TICKER).fullmatch(self.symbol):
+        if example := canonical_example(self.symbol, self.asset_class):
             raise PydanticCustomError(
                 "symbol",
                 "Input should be a canonical symbol of its asset class, such as {example}",
-                {"example": "BTC/USD" if is_pair else "BRK.B"},
+                {"example": example},
             )
         return self
 

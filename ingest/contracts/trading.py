@@ -9,7 +9,7 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,8 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+
+from ingest.symbols import canonical_example
 
 ISO_TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?"
@@ -63,6 +65,14 @@ def _plain(value: Decimal) -> Decimal:
             " after the point"
         )
     return value
+
+
+def _check_symbol(symbol: str, asset_class: str) -> None:
+    """Refuse a symbol that would become an instrument of its own, which nothing has prices for."""
+    if example := canonical_example(symbol, asset_class):
+        raise ValueError(
+            f"symbol {symbol!r} is not canonical for {asset_class}: write it like {example}"
+        )
 
 
 def _not_zero(value: Decimal) -> Decimal:
@@ -118,6 +128,11 @@ class Decision(_Record):
     strategy: Text | None = None
     reasoning: str | None = None
 
+    @model_validator(mode="after")
+    def _symbol_is_canonical(self) -> Self:
+        _check_symbol(self.symbol, self.asset_class)
+        return self
+
 
 class Execution(_Record):
     """One fill of an order."""
@@ -137,6 +152,11 @@ class Execution(_Record):
     fee: Number = Field(description="Negative for a rebate")
     fee_currency: Currency
     venue: Text
+
+    @model_validator(mode="after")
+    def _symbol_is_canonical(self) -> Self:
+        _check_symbol(self.symbol, self.asset_class)
+        return self
 
 
 class CashMovement(_Record):

@@ -8,19 +8,19 @@ import codecs
 import gzip
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from ingest.files.common import EMPTY, UnreadableError
+from ingest.files.common import EMPTY, BadLine, PutAside, UnreadableError
 from ingest.files.csv_file import csv_tables
-from ingest.files.json_lines_file import json_lines_tables
+from ingest.files.json_lines_file import good_json_lines, json_lines_tables
 from ingest.files.parquet_file import parquet_tables
 from ingest.provider import Dataset
 
-__all__ = ["READERS", "UnreadableError", "read_tables"]
+__all__ = ["READERS", "BadLine", "UnreadableError", "read_tables"]
 
 ADVICE_BY_SUFFIX = {
     ".xlsx": "save the sheet as CSV UTF-8",
@@ -31,7 +31,8 @@ ADVICE_BY_SUFFIX = {
     ".txt": "name the file .csv or .jsonl, whichever it is",
     ".zip": "unpack it, or compress the file itself with gzip",
 }
-READERS = {
+Reader = Callable[[Path, Dataset, duckdb.DuckDBPyConnection], Iterator[pa.Table]]
+READERS: Mapping[str, Reader] = {
     ".csv": csv_tables,
     ".jsonl": json_lines_tables,
     ".ndjson": json_lines_tables,
@@ -40,9 +41,17 @@ READERS = {
 
 
 def read_tables(
-    path: Path, dataset: Dataset, connection: duckdb.DuckDBPyConnection, work: Path
+    path: Path,
+    dataset: Dataset,
+    connection: duckdb.DuckDBPyConnection,
+    work: Path,
+    *,
+    put_aside: PutAside | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the file's rows, in order, as text tables of bounded size (see `records.to_table`).
+
+    With `put_aside` lines that are no records cost no others, where the records of a file can be
+    told apart all the same; it is called before the rows after them are yielded.
 
     Raises:
         UnreadableError: at any point; rows yielded before must then be dropped.
@@ -58,7 +67,14 @@ def read_tables(
         )
     if path.stat().st_size == 0:
         raise UnreadableError(EMPTY)
-    yield from READERS[kind](_plain(path, work, is_packed=bool(packing)), dataset, connection)
+    plain = _plain(path, work, is_packed=bool(packing))
+    if put_aside is None or kind == ".parquet":
+        yield from READERS[kind](plain, dataset, connection)
+    elif kind == ".csv":
+        yield from csv_tables(plain, dataset, connection, put_aside)
+    else:
+        good = good_json_lines(plain, work / "good", put_aside)
+        yield from json_lines_tables(good, dataset, connection)
 
 
 def _plain(path: Path, work: Path, *, is_packed: bool) -> Path:

@@ -6,7 +6,8 @@ Not for reading any one format.
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -29,6 +30,20 @@ OTHER_NAMES = {
     "volume": ("v", "vol", "size"),
 }
 """What people call a column when they do not call it by its name."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no record; `row` is the row of the file that it would have been, from 1."""
+
+    line: int
+    row: int
+    error: str
+    text: str
+
+
+PutAside = Callable[[BadLine], None]
+"""Takes the lines that are no records, where the others are wanted all the same."""
 
 
 class UnreadableError(Exception):

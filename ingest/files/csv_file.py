@@ -13,6 +13,8 @@ import pyarrow.csv as pa_csv
 
 from ingest.files.common import (
     EMPTY,
+    BadLine,
+    PutAside,
     UnreadableError,
     check_required,
     check_utf8,
@@ -28,9 +30,14 @@ MAX_RECORD_BYTES = 64 << 20
 
 
 def csv_tables(
-    path: Path, dataset: Dataset, connection: duckdb.DuckDBPyConnection
+    path: Path,
+    dataset: Dataset,
+    connection: duckdb.DuckDBPyConnection,
+    put_aside: PutAside | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the rows of a CSV file, in order, as text tables.
+
+    With `put_aside` a record on one line that has too many or few values is no row.
 
     Raises:
         UnreadableError: at any point; rows yielded before must then be dropped.
@@ -53,8 +60,10 @@ def csv_tables(
         f"cast(json_object({pairs}) as varchar)" if pairs else None,
     )
     width = len(header)
-    is_regular = _has_only_matched_quotes(path, delimiter)
-    blocks = _regular_blocks(path) if is_regular else _checked_blocks(path, delimiter, width)
+    is_quick = put_aside is None and _has_only_matched_quotes(path, delimiter)
+    blocks = (
+        _regular_blocks(path) if is_quick else _checked_blocks(path, delimiter, width, put_aside)
+    )
     for number, block in enumerate(blocks):
         try:
             chunk = _csv_chunk(block, delimiter, width)
@@ -119,29 +128,45 @@ def _last_record_end(data: bytes) -> int:
     return int(outside[-1]) + 1 if len(outside) else 0
 
 
-def _checked_blocks(path: Path, delimiter: str, width: int) -> Iterator[bytes]:
+def _checked_blocks(
+    path: Path, delimiter: str, width: int, put_aside: PutAside | None = None
+) -> Iterator[bytes]:
     """Yield blocks of whole records, slowly.
+
+    With `put_aside` records with a wrong number of values are left out, as long as they are on one
+    line: in one that spans several a stray quote may have taken others with it.
 
     Raises:
         UnreadableError: a record has a fault, with its line and, for quotes and text, column.
     """
     parts: list[str] = []
     size = 0
+    first_fault = ""
+    good = 0
     with closing(_csv_records(path, delimiter)) as records:
-        for line, values, text in records:
+        for row, (line, values, text) in enumerate(records):
             if len(values) != width:
                 given = "1 value" if len(values) == 1 else f"{len(values)} values"
-                raise UnreadableError(
+                fault = (
                     f"Line {line}: {given} where the header has {width} columns. Give"
                     " every line one value per column (nothing between two delimiters where there"
                     " is none) and quote values that contain the delimiter."
                 )
+                alone = text.strip("\r\n")
+                if put_aside is None or len(alone.splitlines()) > 1:
+                    raise UnreadableError(fault)
+                put_aside(BadLine(line, row, fault, alone))
+                first_fault = first_fault or fault
+                continue
+            good += 1
             parts.append(text)
             size += len(text)
             if size >= BLOCK_BYTES:
                 yield "".join(parts).encode()
                 parts.clear()
                 size = 0
+    if first_fault and good == 1:  # the header alone
+        raise UnreadableError(first_fault)
     if parts:
         yield "".join(parts).encode()
 

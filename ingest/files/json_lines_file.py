@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ingest.files.common import (
     EMPTY,
+    BadLine,
+    PutAside,
     UnreadableError,
     check_count,
     check_required,
@@ -133,38 +135,93 @@ def _json_pointer(key: str) -> str:
     return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
+def good_json_lines(path: Path, target: Path, put_aside: PutAside) -> Path:
+    """Return a file with those lines that are records: the same one where all are.
+
+    Raises:
+        UnreadableError: none is; lines were put aside all the same.
+    """
+    first_fault: UnreadableError | None = None
+    row = good = 0
+    with (
+        path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+        target.open("w", encoding="utf-8", newline="\n") as copy,
+    ):
+        for number, line in enumerate(file, 1):
+            row += bool(line.strip())
+            try:
+                _check_json(line, number)
+            except UnreadableError as fault:
+                first_fault = first_fault or fault
+                put_aside(BadLine(number, row, str(fault), line.rstrip("\r\n")))
+            else:
+                good += bool(line.strip())
+                copy.write(line)
+    if first_fault is None:
+        return path
+    if not good:
+        raise first_fault
+    return target
+
+
 def _explain_json(path: Path) -> None:
     """Read slowly what was refused, to raise `UnreadableError` with the exact line and column."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
-            check_utf8(line, number)
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line.rstrip(), object_pairs_hook=_Pairs)
-                json.dumps(value, ensure_ascii=False).encode()
-            except json.JSONDecodeError as error:
-                raise UnreadableError(
-                    f"Line {number}, column {error.colno}: not valid JSON ({error.msg})."
-                    " Write every record as one object on a line of its own, without an array"
-                    " around them."
-                ) from None
-            except UnicodeEncodeError:
-                raise UnreadableError(
-                    f"Line {number}: an escape (\\ud800 to \\udfff) that is half a character."
-                    " Correct it."
-                ) from None
-            if not isinstance(value, _Pairs):
-                kind = "an array" if isinstance(value, list) else "a single value"
-                raise UnreadableError(
-                    f"Line {number}: {kind}, not an object. Write every record as {{...}} on a line"
-                    " of its own."
-                )
-            for key, count in Counter(key for key, _ in value).items():
-                if count > 1:
-                    raise UnreadableError(
-                        f"Line {number}: the key {key!r} is there {count} times. Keep one."
-                    )
+            _check_json(line, number)
+
+
+def _check_json(line: str, number: int) -> None:
+    """Raise `UnreadableError`, with the column, for a line that is neither a record nor blank."""
+    check_utf8(line, number)
+    if not line.strip():
+        return
+    try:
+        value = json.loads(
+            line.rstrip(),
+            object_pairs_hook=_Pairs,
+            parse_constant=_no_constant,
+            parse_int=str,
+            parse_float=str,
+        )
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise UnreadableError(
+            f"Line {number}, column {error.colno}: not valid JSON ({error.msg})."
+            " Write every record as one object on a line of its own, without an array"
+            " around them."
+        ) from None
+    except UnicodeEncodeError:
+        raise UnreadableError(
+            f"Line {number}: an escape (\\ud800 to \\udfff) that is half a character. Correct it."
+        ) from None
+    except _ConstantError as error:
+        raise UnreadableError(
+            f"Line {number}: not valid JSON ({error} is no JSON). Leave the value out."
+        ) from None
+    except RecursionError:
+        raise UnreadableError(
+            f"Line {number}: nested too deeply. Write every record as one flat object."
+        ) from None
+    if not isinstance(value, _Pairs):
+        kind = "an array" if isinstance(value, list) else "a single value"
+        raise UnreadableError(
+            f"Line {number}: {kind}, not an object. Write every record as {{...}} on a line"
+            " of its own."
+        )
+    for key, count in Counter(key for key, _ in value).items():
+        if count > 1:
+            raise UnreadableError(
+                f"Line {number}: the key {key!r} is there {count} times. Keep one."
+            )
+
+
+class _ConstantError(Exception):
+    """What Python reads although JSON does not have it, such as NaN."""
+
+
+def _no_constant(name: str) -> None:
+    raise _ConstantError(name)
 
 
 class _Pairs(list[tuple[str, object]]):

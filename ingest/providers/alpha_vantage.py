@@ -45,7 +45,7 @@ from ingest.provider import (
     UnknownSymbolError,
     fields,
 )
-from ingest.rest import RestProvider, ceil, floor, range_of, symbol_of, timeframe_of
+from ingest.rest import Lookup, RestProvider, ceil, floor, range_of, symbol_of, timeframe_of
 from ingest.symbols import PAIRS, Spelling
 
 KEY = "ALPHA_VANTAGE_API_KEY"
@@ -270,6 +270,10 @@ class AlphaVantage(RestProvider):
         per_second = RateLimit(math.ceil(paid / 60), per_seconds=1)
         return Policy(limits=(per_second, RateLimit(paid, per_seconds=60)))
 
+    def forget(self) -> None:
+        """Forget which symbols there are."""
+        self._lookup = Lookup()
+
     def params(self) -> Mapping[str, str]:
         """Return the key, which is only taken in the query."""
         return {"apikey": self.secrets[KEY]}
@@ -343,9 +347,24 @@ class AlphaVantage(RestProvider):
             **self._extent(asset_class, timeframe, start),
         }
         told_names = dict(zip(SYMBOL_NAMES[asset_class], names, strict=True))
-        time_zone, series = await self.http.get(
-            PATH, params, lambda body: _series(body, told_names)
-        )
+        try:
+            time_zone, series = await self.http.get(
+                PATH, params, lambda body: _series(body, told_names)
+            )
+        except UnknownSymbolError as error:
+            if "month" in params and await self._has(symbol):
+                # Not an empty answer: the same words are about parameters too, and sent by mistake.
+                raise TerminalError(
+                    f"{error}; it has other bars of the symbol, but nothing of {symbol} in"
+                    f" {params['month']}: start later if it was not listed yet"
+                ) from error
+            raise
+        if series:
+            self._lookup.found(symbol)
+        elif time_zone is None and not ("month" in params and await self._has(symbol)):
+            raise UnknownSymbolError(
+                f"{request}: Alpha Vantage has no bars of {symbol!r}: correct the symbol"
+            )
         moments = {label: moment(label, ZONES[asset_class]) for label in series}
         found = Found()
         for label, values in series.items():
@@ -367,6 +386,21 @@ class AlphaVantage(RestProvider):
             and oldest > start + LONGEST_PAUSE
         )
         return found.answer(request, self.clock(), is_complete=not is_cut_off)
+
+    async def _has(self, symbol: str) -> bool:
+        """Return whether the vendor has any bars of a stock: those by day are free to ask for."""
+
+        async def look() -> bool:
+            params = {"function": DAILY["equity"], "symbol": symbol, "outputsize": "compact"}
+            try:
+                _, series = await self.http.get(
+                    PATH, params, lambda body: _series(body, {"Symbol": symbol})
+                )
+            except UnknownSymbolError:
+                return False
+            return bool(series)
+
+        return await self._lookup.has(symbol, look)
 
     def _extent(self, asset_class: str, timeframe: str, start: datetime) -> Mapping[str, str]:
         """Return the parameters that say how much is answered."""
@@ -604,9 +638,12 @@ def _csv(text: str, names: Sequence[str], *, may_be_empty: bool = True) -> Found
     """Return the rows of a CSV answer by name, and those of another length as rejects.
 
     Raises:
-        ValueError: it is no CSV with these columns; or has no rows though there must be some, as if
-            everything had vanished.
+        ValueError: it is no CSV with these columns; or its last line does not end, as of a body
+            that was cut off; or it has no rows though there must be some, as if everything had
+            vanished.
     """
+    if not text.endswith("\n"):
+        raise ValueError("expected a table whose last line ends, not one that is cut off")
     lines = csv.reader(io.StringIO(text), strict=True)
     try:
         header = next(lines, [])

@@ -18,12 +18,13 @@ does not cover answers 402 in prose.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from ingest.answers import Found, array, moment
+from ingest.calendars import is_closed
 from ingest.http import Policy, RateLimit
 from ingest.plans import next_new_york_midnight, paid_per_minute
 from ingest.provider import (
@@ -40,12 +41,13 @@ from ingest.provider import (
     fields,
 )
 from ingest.records import JsonNumber
-from ingest.rest import RestProvider, floor, grid, range_of, symbol_of, timeframe_of
+from ingest.rest import Lookup, RestProvider, floor, grid, range_of, symbol_of, timeframe_of
 from ingest.symbols import Spelling
 
 KEY = "FMP_API_KEY"
 DAY = timedelta(days=1)
 NEW_YORK = ZoneInfo("America/New_York")
+CALENDAR = "XNYS"
 
 DAILY_PATH = "/historical-price-eod/non-split-adjusted"
 INTRADAY_PATHS = {
@@ -54,8 +56,11 @@ INTRADAY_PATHS = {
     "15m": "/historical-chart/15min",
     "1h": "/historical-chart/1hour",
 }
-# How many rows an answer may have is not documented: these stay below 1,300, a few years of days.
-WINDOWS = {"1m": 4 * DAY, "5m": 20 * DAY, "15m": 60 * DAY, "1h": 240 * DAY, "1d": 1825 * DAY}
+# How many rows an answer may have is not documented: these stay below 1,310, a few years of days.
+# Should one with so many rows begin late, what it may have had no room for is asked for.
+SUSPICIOUS_ROWS = 1000
+LATE = time(10)
+WINDOWS = {"1m": 3 * DAY, "5m": 20 * DAY, "15m": 60 * DAY, "1h": 240 * DAY, "1d": 1825 * DAY}
 
 # Free keys are refused whole when a question begins earlier than "about five years" ago.
 FREE_HISTORY = 1800 * DAY
@@ -124,7 +129,7 @@ class Fmp(RestProvider):
             asset_classes=("equity",),
             finality_lag=FINALITY_LAG,
             revision_window=REVISION_WINDOW,
-            calendar={"equity": "XNYS"},
+            calendar={"equity": CALENDAR},
         ),
         "splits": Dataset(
             "splits",
@@ -215,6 +220,10 @@ class Fmp(RestProvider):
         paid = self._paid_per_minute
         return Policy(limits=(RateLimit(paid, per_seconds=60),)) if paid else self.policy
 
+    def forget(self) -> None:
+        """Forget which symbols there are."""
+        self._lookup = Lookup()
+
     def headers(self) -> Mapping[str, str]:
         """Return the key, in a header: what is in the query shows in the logs of proxies."""
         return {"apikey": self.secrets[KEY]}
@@ -278,11 +287,43 @@ class Fmp(RestProvider):
         }
         zone = UTC if is_daily else NEW_YORK
         found = Found()
-        for row in found.objects(await self.http.get(path, params, array)):
-            when = moment(row.get("date"), zone)
-            if when is None or start <= when < end:
-                found.records.append({**row, "path": path.lstrip("/")})
-        return found.answer(request, self.clock())
+        is_complete, is_anything = True, False
+        while True:
+            answered = await self.http.get(path, params, array)
+            is_anything = is_anything or bool(answered)
+            rows = [(moment(row.get("date"), zone), row) for row in found.objects(answered)]
+            oldest = min((when for when, _ in rows if when is not None), default=start)
+            again_to = f"{oldest:%Y-%m-%d}"
+            is_cut_off = len(rows) >= SUSPICIOUS_ROWS and _begins_late(start, oldest, is_daily)
+            if is_cut_off and again_to >= params["to"]:
+                is_cut_off = is_complete = False
+            # Of the oldest day, which may be cut off in its middle, all is asked for again.
+            first = max(start, floor(oldest, DAY) + DAY) if is_cut_off else start
+            found.records += (
+                {**row, "path": path.lstrip("/")}
+                for when, row in rows
+                if when is None or first <= when < end
+            )
+            if not is_cut_off:
+                break
+            params["to"] = again_to
+        if not (is_anything or await self._has(request)):
+            raise UnknownSymbolError(
+                f"{request}: FMP has no bars of {request.symbol!r}: correct the symbol"
+            )
+        return found.answer(request, self.clock(), is_complete=is_complete)
+
+    async def _has(self, request: Request) -> bool:
+        """Return whether the vendor has a symbol: of what it has not, it answers `[]`."""
+        symbol = symbol_of(request)
+
+        async def look() -> bool:
+            try:
+                return bool(await self.http.get("/profile", {"symbol": symbol}, array))
+            except EntitlementError:
+                return True
+
+        return await self._lookup.has(symbol, look)
 
     # -- corporate actions, statements, profiles ---------------------------------------------------
 
@@ -330,6 +371,14 @@ class Fmp(RestProvider):
         params = {"symbol": symbol_of(request), "period": period, "limit": str(limit)}
         answer = await self._rows(request, STATEMENT_PATHS[request.dataset], params)
         return replace(answer, records=[_with_items(record) for record in answer.records])
+
+
+def _begins_late(start: datetime, oldest: datetime, is_daily: bool) -> bool:
+    """Return whether there was trading between the start of a range and its oldest row."""
+    day = floor(oldest, DAY)
+    if start < day and not is_closed(CALENDAR, start, day):
+        return True
+    return not is_daily and start < day + DAY and oldest.astimezone(NEW_YORK).time() > LATE
 
 
 def _with_items(statement: Any) -> Record:  # noqa: ANN401 - an object as sent

@@ -3,7 +3,8 @@
 A file lands once, by content, and is then moved to `<data>/inbox/.landed/<dataset>/`; one that
 cannot be read goes to `<data>/inbox/.rejected/<dataset>/` beside a message that says what to do.
 Values land as text exactly as written. Market data is not judged here: bad values land too, and SQL
-quarantines them. Trading records that break their contract go to the dead letters, row by row.
+quarantines them. Trading records that break their contract go to the dead letters, row by row; so
+do lines of them that cannot be read, where the others can.
 """
 
 import hashlib
@@ -11,9 +12,9 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from pydantic import ValidationError
 
 from ingest.clock import Clock, iso
 from ingest.fault_points import reached
-from ingest.files import UnreadableError, read_tables
+from ingest.files import BadLine, UnreadableError, read_tables
 from ingest.lake import BatchWriter, Entry, Lake, sync_folders, write_synced
 from ingest.locks import exclusive
 from ingest.provider import TIMEFRAMES, Dataset, Reject, Request
@@ -214,12 +215,14 @@ def _land(
         _database(work) as connection,
         lake.open_batch(PROVIDER, dataset) as batch,
     ):
-        for table in read_tables(file.path, dataset, connection, work):
+        put_aside = refused.put_aside if dataset.name in CONTRACTS else None
+        for table in read_tables(file.path, dataset, connection, work, put_aside=put_aside):
             kept = refused.sort_out(table, batch.batch_id)
             keys = _keys(kept)
             batch.write(kept, symbol=keys["symbol"], timeframe=keys["timeframe"])
             _count_groups(connection, keys)
             tell(f"{file.path.name}: {batch.rows:,} rows")
+        refused.finish(batch.batch_id)
         batch.entries.extend(_entries(connection, batch, file, refused.count))
         if not _is_same(file):
             raise _NotNowError("changed while it was being read; run again")
@@ -236,6 +239,22 @@ class _Refused:
     count: int = 0
     read: int = 0
     message: str = ""
+    unreadable: dict[int, BadLine] = field(default_factory=dict)
+
+    def put_aside(self, line: BadLine) -> None:
+        """Take a line that is no record."""
+        self.unreadable[line.row] = line
+
+    def finish(self, batch_id: str) -> None:
+        """Write the lines that are no records to the dead letters."""
+        lines = self.unreadable.values()
+        if lines:
+            self._write(
+                [{"line": bad.line, "errors": [bad.error], "text": bad.text} for bad in lines],
+                f"{len(lines)} lines of {self.file.path.name} cannot be read",
+                next(iter(lines)).error,
+                batch_id,
+            )
 
     def sort_out(self, table: pa.Table, batch_id: str) -> pa.Table:
         """Return the good rows; write the others, with what is wrong, to the dead letters."""
@@ -246,6 +265,8 @@ class _Refused:
         letters: list[dict[str, Any]] = []
         for row in table.drop_columns([EXTRA]).to_pylist():
             self.read += 1
+            while self.read in self.unreadable:
+                self.read += 1
             given = {name: value for name, value in row.items() if value is not None}
             try:
                 contract.model_validate(given)
@@ -254,22 +275,32 @@ class _Refused:
                 good.append(False)
                 letters.append({"row": self.read, "errors": explain(error), "values": given})
         if letters:
-            first = f"row {letters[0]['row']}: {'; '.join(letters[0]['errors'])}"
-            path = self.lake.dead_letter(
-                PROVIDER,
-                self.dataset.name,
-                Reject(
-                    f"{len(letters)} rows of {self.file.path.name} break the contract of"
-                    f" {self.dataset.name}; correct them and put them into the inbox in a new file",
-                    "\n".join(json.dumps(letter, ensure_ascii=False) for letter in letters),
-                ),
-                request=Request(self.dataset.name, params={"file": self.file.path.name}),
-                batch_id=batch_id,
-                number=self.count,
+            self._write(
+                letters,
+                f"{len(letters)} rows of {self.file.path.name} break the contract of"
+                f" {self.dataset.name}",
+                f"row {letters[0]['row']}: {'; '.join(letters[0]['errors'])}",
+                batch_id,
             )
-            self.count += len(letters)
-            self.message = self.message or f"{first}; all such rows are in {path.parent}"
         return table.filter(pa.array(good, pa.bool_()))
+
+    def _write(
+        self, letters: Sequence[Mapping[str, Any]], error: str, first: str, batch_id: str
+    ) -> None:
+        path = self.lake.dead_letter(
+            PROVIDER,
+            self.dataset.name,
+            Reject(
+                f"{error}; correct them and put them into the inbox in a new file",
+                "\n".join(json.dumps(letter, ensure_ascii=False) for letter in letters),
+            ),
+            request=Request(self.dataset.name, params={"file": self.file.path.name}),
+            batch_id=batch_id,
+            number=self.count,
+        )
+        self.count += len(letters)
+        told = [self.message.partition("; all such rows are in ")[0], first]
+        self.message = f"{'; '.join(filter(None, told))}; all such rows are in {path.parent}"
 
 
 def explain(error: ValidationError) -> list[str]:

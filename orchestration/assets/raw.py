@@ -1,4 +1,4 @@
-"""The raw datasets: one asset per provider and dataset, landed in the lake."""
+"""The raw datasets: one asset per provider and dataset, landed in the lake or streamed into it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +9,7 @@ from ingest.provider import Dataset
 from ingest.providers import inbox, make_providers
 from ingest.pulls import PullsError
 from ingest.settings import Settings
+from ingest.streams import STREAM_DATASETS
 from orchestration import line, summary
 from orchestration.resources import Warehouse
 
@@ -32,6 +33,19 @@ def raw_assets() -> Iterator[dg.AssetsDefinition]:
             yield _landed(provider.name, dataset, type(provider).__doc__ or "")
     for dataset in inbox.DATASETS.values():
         yield _inbox(dataset)
+
+
+def streamed_assets() -> Iterator[dg.AssetSpec]:
+    """Yield what streams land beside Dagster: it knows of them, and does not drive them."""
+    for provider, datasets in STREAM_DATASETS.items():
+        for dataset in datasets.values():
+            yield dg.AssetSpec(
+                key=["raw", provider, dataset.name],
+                group_name="raw",
+                kinds={"python", "parquet"},
+                description=f"{dataset.name} of {provider}, verbatim, as they were streamed.",
+                metadata={"dagster/column_schema": _columns(dataset)},
+            )
 
 
 def _landed(provider: str, dataset: Dataset, about: str) -> dg.AssetsDefinition:

@@ -33,7 +33,9 @@ BUILD_ID_TAG = "tapehouse/build_id"
 WAIT_FOR_BUILDER_SECONDS = 300
 LAKE_VIEWS = (
     *("+path:models/staging", "+int_bars__records", "+int_quote_bars__records"),
-    *("+int_trades__records", "+int_quotes__records"),
+    *("+int_trades__records", "+int_quotes__records", "+int_decisions__records"),
+    *("+int_executions__records", "+int_cash_movements__records", "+int_fundamentals__records"),
+    *("+int_articles__records", "+int_posts__records"),
 )
 
 

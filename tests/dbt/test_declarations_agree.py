@@ -208,7 +208,7 @@ def test_columns_are_described_typed_and_built(demo: Warehouse, manifest: Node) 
             " order by column_index"
         ).fetchall()
     for table, column, kind in found:
-        built.setdefault(table, {})[column] = kind.replace('"', "")
+        built.setdefault(table, {})[column] = kind
     declared = {
         f"{node['schema']}.{node['name']}": {
             name: column["data_type"] or node["config"].get("column_types", {}).get(name)

@@ -265,8 +265,8 @@ def test_ctrl_c_lands_what_has_arrived_and_the_next_run_finishes(
         assert "Traceback" not in out + err
         batches = Lake(Settings(data_dir=tmp_path).data).batches()
         assert whole_batches(tmp_path) == len(batches)
-        # One of the 40 brought the account.
-        assert sum(len(batch.entries) for batch in batches) == 39
+        # Of eight questions at once some may be slow before the count is reached.
+        assert 32 <= sum(len(batch.entries) for batch in batches) <= 40
 
         vendor.prompt_answers = None
         ended(started(tmp_path, vendor, executable("tapehouse"), years=YEARS))

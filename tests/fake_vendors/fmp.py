@@ -44,11 +44,12 @@ FREE_STATEMENTS = 5
 class FakeFmp(FakeVendor):
     """The vendor's state: rows by path and symbol, newest first whatever their order here.
 
-    `is_free` refuses what only paid keys may ask.
+    `is_free` refuses what only paid keys may ask. Answers hold the newest `most_rows` at most.
     """
 
     key: str = "key"
     is_free: bool = False
+    most_rows: int = 1_000_000
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = field(default_factory=dict)
 
     def answer(self, asked: Asked) -> Reply:
@@ -64,8 +65,12 @@ class FakeFmp(FakeVendor):
             key = f"{path}/{params.get('period', 'annual')}"
         if path.startswith("historical-chart/") and params.get("nonadjusted") != "true":
             key = f"{path}/adjusted"
+        symbol = params.get("symbol", "")
+        if path == "profile" and (path, symbol) not in self.rows:
+            known = any(named == symbol for _, named in self.rows)
+            return Reply(body=json.dumps([{"symbol": symbol}] if known else []))
         rows = sorted(
-            self.rows.get((key, params.get("symbol", "")), []),
+            self.rows.get((key, symbol), []),
             key=lambda row: str(row.get("date", "")),
             reverse=True,
         )
@@ -74,7 +79,7 @@ class FakeFmp(FakeVendor):
             rows = [row for row in rows if first <= str(row["date"])[:10] <= last]
         if path.endswith("-statement"):
             rows = rows[: int(params.get("limit", FREE_STATEMENTS))]
-        return Reply(body=json.dumps(rows))
+        return Reply(body=json.dumps(rows[: self.most_rows]))
 
     def throttled(self, asked: Asked, requests: int, seconds: float) -> Reply:
         del asked, requests, seconds

@@ -348,12 +348,50 @@ def test_an_answer_of_another_shape_is_a_dead_letter(
         world.fetch(bars("IBM", "1d", "2026-03-05", "2026-03-06"))
 
 
-def test_an_empty_object_is_an_empty_answer(world: World[FakeAlphaVantage]) -> None:
+def test_nothing_at_all_of_a_symbol_is_no_success(world: World[FakeAlphaVantage]) -> None:
     world.vendor.fail("function", Fault(body="{}"))
-    report = world.land(bars("IBM", "1d", "2026-03-02", "2026-03-06"))
-    assert report.is_complete
-    assert report.rows == 0
-    assert world.coverage("bars", "IBM", "1d") == [Interval(at("2026-03-02"), at("2026-03-06"))]
+    (failure,) = world.land(bars("NOPE", "1d", "2026-03-02", "2026-03-06")).failures
+    assert failure.is_terminal
+    assert "Alpha Vantage has no bars of 'NOPE': correct the symbol" in failure.error
+    assert world.coverage("bars", "NOPE", "1d") == []
+
+
+def test_a_month_without_bars_of_a_known_symbol_is_an_empty_answer(
+    world: World[FakeAlphaVantage],
+) -> None:
+    world.vendor.rows["equity", "IBM", "daily"] = days(date(2026, 3, 2), date(2026, 3, 4))
+    world.vendor.rows["equity", "IBM", "5min"] = {}
+    world.vendor.fail("month", Fault(body="{}"))
+    assert world.land(bars("IBM", "5m", "2026-03-02", "2026-03-06")).is_complete
+    assert world.coverage("bars", "IBM", "5m") == [Interval(at("2026-03-02"), at("2026-03-06"))]
+
+
+def test_a_month_before_the_listing_costs_only_itself(world: World[FakeAlphaVantage]) -> None:
+    """The vendor calls it an invalid call, as it does an unknown symbol."""
+    world.vendor.rows["equity", "NEW", "daily"] = days(date(2026, 2, 2), date(2026, 3, 4))
+    labels = ["2026-02-02 09:30:00", "2026-03-04 15:55:00"]
+    world.vendor.rows["equity", "NEW", "5min"] = dict.fromkeys(labels, row("1", "1", "1", "1", "1"))
+    for month in ("2025-11", "2025-12", "2026-01"):
+        world.vendor.fail(f"month={month}", fake.INVALID_CALL)
+    report = world.land(bars("NEW", "5m", "2025-11-01", "2026-03-06"))
+    assert sorted(world.rows("time", "bars")) == [(label,) for label in labels]
+    assert [failure.request.start for failure in report.failures] == [
+        at("2025-11-01"), at("2025-12-01"), at("2026-01-01"),
+    ]  # fmt: skip
+    assert "nothing of NEW in 2025-11" in report.failures[0].error
+    assert "start later" in report.failures[0].error
+    assert not report.not_asked
+    confirming = [each for each in asked(world) if each["function"] == "TIME_SERIES_DAILY"]
+    assert confirming == [
+        {"function": "TIME_SERIES_DAILY", "symbol": "NEW", "outputsize": "compact"}
+    ]
+
+
+def test_months_of_an_unknown_symbol_are_not_all_asked(world: World[FakeAlphaVantage]) -> None:
+    report = world.land(bars("NOPE", "5m", "2020-01-01", "2026-03-06"))
+    assert "no such symbol" in report.failures[0].error
+    assert report.not_asked.total() + len(report.failures) == 75
+    assert len(asked(world)) <= 10
 
 
 def test_what_was_asked_lately_is_asked_again_as_it_may_be_unfinished(
@@ -607,7 +645,17 @@ def test_a_line_of_another_length_is_a_dead_letter_and_its_neighbours_land(
     assert [letter["body"] for letter in world.dead_letters()] == ["2021-11-04"]
 
 
-@pytest.mark.parametrize("text", ["", "date,factor\n2020-01-01,2\n", 'effective_date,"split'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "date,factor\n2020-01-01,2\n",
+        'effective_date,"split',
+        # A body that was cut off: 20.0000 would be read as 2.
+        "effective_date,split_factor\r\n2021-11-04,1.5\r\n1999-05-27,2",
+        "effective_date,split_factor",
+    ],
+)
 def test_another_table_is_malformed(world: World[FakeAlphaVantage], text: str) -> None:
     world.vendor.tables["SPLITS", "IBM"] = text
     with pytest.raises(MalformedError):

@@ -154,11 +154,79 @@ def test_rows_that_are_odd_cost_nothing_else(world: World[FakeFmp]) -> None:
     assert [letter["body"] for letter in world.dead_letters()] == ['"gone"']
 
 
-def test_nothing_is_an_empty_answer(world: World[FakeFmp]) -> None:
-    report = world.land(bars("NOPE", "1d", "2026-03-02", "2026-03-06"))
-    assert report.is_complete
-    assert report.rows == 0
-    assert world.coverage("bars", "NOPE", "1d") == [Interval(at("2026-03-02"), at("2026-03-06"))]
+def test_a_range_without_bars_of_a_known_symbol_is_an_empty_answer(
+    world: World[FakeFmp],
+) -> None:
+    world.vendor.rows[RAW, "AAPL"] = [raw_day("2026-03-06")]
+    report = world.land(bars("AAPL", "1d", "2026-03-02", "2026-03-06"))
+    assert (report.is_complete, report.rows) == (True, 0)
+    assert world.coverage("bars", "AAPL", "1d") == [Interval(at("2026-03-02"), at("2026-03-06"))]
+
+
+def test_nothing_of_a_symbol_that_is_not_there_is_no_success(world: World[FakeFmp]) -> None:
+    """The vendor answers `[]` to either; whether it knows the symbol is asked once."""
+    report = world.land(bars("NOPE", "15m", "2023-03-02", "2026-03-06"))
+    assert "FMP has no bars of 'NOPE': correct the symbol" in report.failures[0].error
+    assert report.failures[0].is_terminal
+    assert world.coverage("bars", "NOPE", "15m") == []
+    paths = [path for path, _ in asked(world)]
+    assert paths.count("/stable/profile") == 1
+    assert len(paths) <= 10, "not all of the 19 windows are asked"
+
+
+def test_where_the_plan_has_no_profiles_nothing_is_an_empty_answer(world: World[FakeFmp]) -> None:
+    world.vendor.fail("profile", fake.RESTRICTED)
+    assert world.land(bars("NOPE", "1d", "2026-03-02", "2026-03-06")).is_complete
+
+
+def sessions(first: date, count: int) -> list[date]:
+    days = (first + timedelta(days=number) for number in range(2 * count))
+    return [day for day in days if day.isoweekday() < 6][:count]
+
+
+@pytest.mark.parametrize("most_rows", [1000, 1250])
+def test_rows_that_an_answer_had_no_room_for_are_asked_for(
+    world: World[FakeFmp], most_rows: int
+) -> None:
+    """How many rows an answer may have is not documented. The range is one whole window."""
+    world.variables["TAPEHOUSE_FMP_PER_MINUTE"] = "300"
+    days = sessions(date(2019, 12, 20), 1303)
+    world.vendor.rows[RAW, "AAPL"] = [raw_day(f"{day}") for day in days]
+    world.vendor.most_rows = most_rows
+    assert world.land(bars("AAPL", "1d", "2019-12-20", "2024-12-18")).is_complete
+    assert sorted(world.rows("date", "bars")) == [(f"{day}",) for day in days]
+
+
+def test_minutes_that_an_answer_had_no_room_for_are_asked_for(world: World[FakeFmp]) -> None:
+    """Cut off in the middle of a day: that day is asked for whole."""
+    labels = [
+        f"2026-03-0{day} {9 + (30 + n) // 60:02}:{(30 + n) % 60:02}:00"
+        for day in (2, 3, 4)
+        for n in range(390)
+    ]
+    world.vendor.rows["historical-chart/1min", "AAPL"] = [minute(label) for label in labels]
+    world.vendor.most_rows = 1000
+    assert world.land(bars("AAPL", "1m", "2026-03-02", "2026-03-05")).is_complete
+    assert sorted(world.rows("date", "bars")) == [(label,) for label in labels]
+
+
+def test_windows_of_minutes_have_no_more_rows_than_others(world: World[FakeFmp]) -> None:
+    world.vendor.rows[RAW, "AAPL"] = []
+    world.land(bars("AAPL", "1m", "2026-02-02", "2026-03-02"))
+    for _, params in asked(world):
+        if "from" in params:
+            first, last = (date.fromisoformat(params[name]) for name in ("from", "to"))
+            assert last - first <= timedelta(days=2)
+
+
+def test_a_listing_within_a_long_range_is_asked_about_once_more(world: World[FakeFmp]) -> None:
+    world.variables["TAPEHOUSE_FMP_PER_MINUTE"] = "300"
+    days = sessions(date(2020, 6, 8), 1100)
+    world.vendor.rows[RAW, "NEW"] = [raw_day(f"{day}") for day in days]
+    report = world.land(bars("NEW", "1d", "2019-12-20", "2024-12-18"))
+    assert (report.is_complete, report.rows) == (True, len(days))
+    ranges = [(params["from"], params["to"]) for _, params in asked(world)]
+    assert ranges == [("2019-12-20", "2020-06-08"), ("2019-12-20", "2024-12-17")]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ CSV = {("alpha_vantage", "splits"), ("alpha_vantage", "listings")}
 WITHOUT_ROWS = {("alpha_vantage", "company_overviews")}
 """Answers that are one record by themselves."""
 
+ASKED_SECOND = {("reddit", "posts"), ("sec_edgar", "company_facts"), ("oanda", "instruments")}
+"""What is asked for after something else: a token, a number, an account."""
+
 DEEP, TOO_DEEP = 300, 50_000
 LEAVES = (
     st.none()
@@ -228,7 +231,9 @@ def edited(text: str, junk: str, chance: random.Random) -> str:
     )
 
 
-def with_junk_row(text: str, junk: str, chance: random.Random) -> str:
+def with_junk_row(text: str, junk: str, chance: random.Random, *, is_whole: bool = False) -> str:
+    """Put something in the place of a value in a row, or of a whole row."""
+
     def spoil_one(body: Any) -> Any:  # noqa: ANN401 - any JSON
         tables = [place for place in _places(body) if _is_table(_at(body, place))]
         if not tables:
@@ -237,7 +242,7 @@ def with_junk_row(text: str, junk: str, chance: random.Random) -> str:
         rows = _at(body, place)
         row = (*place, chance.choice(list(rows) if isinstance(rows, dict) else range(len(rows))))
         inner = [*row, *chance.choice(list(_places(_at(body, row))))]
-        return _put(body, inner if chance.random() < 0.7 else row)
+        return _put(body, inner if not is_whole and chance.random() < 0.7 else row)
 
     return _with(text, spoil_one, junk)
 
@@ -311,6 +316,20 @@ def spoilt(case: Case, *faults: Fault) -> Landing:
     case.truth.vendor.fail("", *faults)
     with TemporaryDirectory() as folder:
         return land(case, Path(folder))
+
+
+def test_what_is_no_row_is_put_aside_and_the_others_land(case: Case) -> None:
+    if case.key in CSV | WITHOUT_ROWS:
+        pytest.skip("its answers are not rows in JSON")
+    chance = random.Random(1)  # noqa: S311 - not for secrets
+
+    def change(text: str) -> str:
+        return with_junk_row(text, '"gone"', chance, is_whole=True)
+
+    outcome = spoilt(case, *[Fault()] * (case.key in ASKED_SECOND), Fault(change=change))
+    assert outcome.report.failures == []
+    assert len(outcome.report.partial) == outcome.letters == 1
+    assert outcome.rows in (case.row_count - 1, case.row_count)  # it was beside what was asked for
 
 
 HUGE = "9" * 30

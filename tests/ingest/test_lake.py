@@ -487,12 +487,63 @@ def test_confirmation_extends_coverage(lake: Lake) -> None:
         assert lake.ledger("vendor", "bars").watermark("A", "1m") == min(at, T0 + HOUR)
 
 
+# -- lists that shrink -----------------------------------------------------------------------------
+
+
+def test_a_list_that_lost_more_than_half_is_not_believed_at_once(lake: Lake) -> None:
+    """What is not on a complete list is gone: one that was cut off must remove nothing."""
+    companies = replace(LIST, is_by_symbol=False)
+    question = Request("list")
+    loads = [(0, 10), (1, 4), (2, 10), (3, 5), (4, 2), (9, 1), (10, 2), (11, 2), (12, 1)]
+    told = []
+    for day, count in loads:
+        rows = [{"id": str(number), "name": f"of day {day}"} for number in range(count)]
+        batch = lake.land(
+            "vendor", companies, [answer(rows, question, at=LATER + timedelta(days=day))]
+        )
+        told.append(batch.entries[0].status)
+    assert told == [
+        "complete",
+        "partial",  # 4 of 10
+        "complete",
+        "complete",  # 5 of 10 is half
+        "partial",  # 2 of 5
+        "partial",  # still, for five days
+        "partial",
+        "complete",  # for a week: that is how it is now
+        "complete",
+    ]
+
+
+def test_lists_of_one_symbol_may_shrink(lake: Lake) -> None:
+    for day, count in ((0, 10), (1, 1)):
+        rows = [{"id": str(number), "name": f"of day {day}"} for number in range(count)]
+        at = LATER + timedelta(days=day)
+        batch = lake.land("vendor", LIST, [answer(rows, Request("list", "A"), at=at)])
+        assert batch.entries[0].status == "complete"
+
+
 # -- dead letters ----------------------------------------------------------------------------------
 
 
 def letters(lake: Lake) -> list[dict[str, Any]]:
     paths = sorted(lake.data.dead_letter.rglob("*.json"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def test_masking_secrets_leaves_numbers_and_times_alone(lake: Lake) -> None:
+    """A password of digits may be part of any price; a word may be a part of any text."""
+    secrets = ("12345678", "1234.5678", "12e45678", "2024-03-01", "bitcoin", "k3y-of-mine")
+    guarded = replace(lake, secrets=secrets)
+    prices = [{"start": "2024-03-01T00:00:00Z", "close": text} for text in (
+        "0.123456789", "91234.56780", "1.12e456789", "bitcoin", "a k3y-of-mine here",
+    )]  # fmt: skip
+    guarded.land("vendor", BARS, [answer(prices)])
+    found = [(row["start"], row["close"]) for row in landed(guarded)]
+    assert found == [
+        *(("2024-03-01T00:00:00Z", row["close"]) for row in prices[:4]),
+        ("2024-03-01T00:00:00Z", "a *** here"),
+    ]
 
 
 def test_dead_letters_are_readable_and_without_secrets(lake: Lake) -> None:

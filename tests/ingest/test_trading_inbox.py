@@ -53,7 +53,11 @@ MOVEMENT = {
     "amount": "1000.00",
     "kind": "deposit",
 }
-GOOD = {"decisions": DECISION, "executions": EXECUTION, "cash_movements": MOVEMENT}
+GOOD: dict[str, dict[str, Any]] = {
+    "decisions": DECISION,
+    "executions": EXECUTION,
+    "cash_movements": MOVEMENT,
+}
 
 Drop = Callable[[str, str, str], InboxReport]
 
@@ -180,6 +184,132 @@ def test_a_bad_row_is_dead_lettered_and_its_neighbours_land(
         assert (kept if isinstance(value, str) else json.loads(kept)) == value
     assert "row 2" in file.message
     assert says.split(":", maxsplit=1)[0] in file.message
+
+
+BROKEN_LINES = [
+    ('{"movement_id": "m-2", "amo', "not valid JSON"),
+    ("[]", "an array, not an object"),
+    ('{"movement_id": "m-2", "movement_id": "m-3"}', "the key 'movement_id' is there 2 times"),
+    ('{"movement_id": NaN}', "not valid JSON (NaN is no JSON)"),
+    ("[" * 100_000, "nested too deeply"),
+    ('{"movement_id": "\\ud83d"}', "half a character"),
+]
+
+
+@pytest.mark.parametrize(("broken", "says"), BROKEN_LINES, ids=lambda value: str(value)[:20])
+def test_a_line_that_cannot_be_read_costs_no_other(
+    lake: Lake, drop: Drop, broken: str, says: str
+) -> None:
+    lines = [
+        json.dumps(MOVEMENT),
+        broken,
+        "",
+        json.dumps({**MOVEMENT, "movement_id": "m-3", "amount": "x"}),
+        json.dumps({**MOVEMENT, "movement_id": "m-4"}),
+    ]
+    (file,) = drop("cash_movements", "mine.jsonl", "\n".join(lines)).files
+    assert (file.status, file.rows, file.dead_letters) == ("landed", 2, 2)
+    assert [row["movement_id"] for row in rows(lake)] == ["m-1", "m-4"]
+    found = {str(letter.get("line") or letter["row"]): letter for letter in letters(lake)}
+    assert found.keys() == {"2", "3"}
+    assert found["2"]["text"] == broken
+    assert says in found["2"]["errors"][0]
+    assert found["3"]["errors"][0].startswith("amount: should be a number")
+    (batch,) = lake.batches("inbox", "cash_movements")
+    assert (batch.rows, batch.dead_letters) == (2, 2)
+
+
+def test_bytes_that_are_no_text_cost_only_their_line(lake: Lake) -> None:
+    path = lake.data.inbox / "cash_movements" / "mine.jsonl"
+    path.parent.mkdir(parents=True)
+    good = [json.dumps({**MOVEMENT, "movement_id": name}).encode() for name in ("m-1", "m-2")]
+    path.write_bytes(b"\n".join([good[0], b'{"movement_id": "caf\xe9"}', good[1]]))
+    (file,) = land_inbox(lake, dataset="cash_movements", settle_seconds=0).files
+    assert (file.status, file.rows, file.dead_letters) == ("landed", 2, 1)
+    assert "byte 0xe9 is not UTF-8" in letters(lake)[0]["errors"][0]
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [("m-2,main,2026-01-03,USD,1,000,deposit", 7), ("m-2,main", 2), ('"m-2"', 1)],
+)
+def test_a_csv_line_with_too_many_or_few_values_costs_no_other(
+    lake: Lake, drop: Drop, line: str, given: int
+) -> None:
+    header, first = csv(MOVEMENT).splitlines()
+    last = first.replace("m-1", "m-3")
+    worse = first.replace("deposit", "gift")
+    text = "\n".join([header, first, line, worse, last, ""])
+    (file,) = drop("cash_movements", "mine.csv", text).files
+    assert (file.status, file.rows, file.dead_letters) == ("landed", 2, 2)
+    assert [row["movement_id"] for row in rows(lake)] == ["m-1", "m-3"]
+    (unread,) = [letter for letter in letters(lake) if "line" in letter]
+    assert (unread["line"], unread["text"]) == (3, line)
+    said = "1 value where" if given == 1 else f"{given} values where"
+    assert unread["errors"][0].startswith(f"Line 3: {said}")
+    (judged,) = [letter for letter in letters(lake) if "row" in letter]
+    assert judged["row"] == 3
+    assert f"Line 3: {said}" in file.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.jsonl", json.dumps([MOVEMENT], indent=2)),
+        ("mine.jsonl", json.dumps(MOVEMENT)[:-5]),
+        ("mine.csv", csv(MOVEMENT).splitlines()[0] + "\n1,2\n3,4\n"),
+        # A stray quote takes the lines after it with it: which records those were is unknown.
+        ("mine.csv", csv(MOVEMENT, MOVEMENT) + 'm-2,main,"2026-01-03,USD\nm-3,main",1\n'),
+    ],
+    ids=["one document", "one line", "no good line", "a stray quote"],
+)
+def test_a_file_in_which_records_cannot_be_told_apart_is_rejected_whole(
+    lake: Lake, drop: Drop, name: str, text: str
+) -> None:
+    (file,) = drop("cash_movements", name, text).files
+    assert (file.status, file.dead_letters) == ("rejected", 0)
+    assert "Line " in file.message
+    assert not rows(lake)
+    assert not letters(lake)
+
+
+def test_market_data_is_landed_whole_or_not_at_all(lake: Lake, drop: Drop) -> None:
+    listing = {"listing_id": "1", "asset_class": "equity", "symbol": "ABC", "name": "Abc"}
+    listing |= {"exchange": "XNYS", "currency": "USD", "status": "active"}
+    (file,) = drop("instruments", "mine.jsonl", json_lines(listing) + "{\n").files
+    assert file.status == "rejected"
+    assert not rows(lake)
+
+
+SPELLED_WRONG = {"crypto": ("BTC-USD", "BTCUSD", "btc/usd"), "equity": ("BRK-B", "aapl", "BTC/USD")}
+
+
+@pytest.mark.parametrize("dataset", ["decisions", "executions"])
+@pytest.mark.parametrize(
+    ("asset_class", "symbol"),
+    [(name, symbol) for name, symbols in SPELLED_WRONG.items() for symbol in symbols],
+)
+def test_a_symbol_that_is_not_canonical_would_be_an_instrument_that_is_not_there(
+    lake: Lake, drop: Drop, dataset: str, asset_class: str, symbol: str
+) -> None:
+    bad = {**GOOD[dataset], "asset_class": asset_class, "symbol": symbol}
+    report = drop(dataset, "mine.jsonl", json_lines(GOOD[dataset], bad))
+    assert (report.rows, report.dead_letters) == (1, 1)
+    (letter,) = letters(lake)
+    example = "BTC/USD" if asset_class == "crypto" else "BRK.B"
+    assert letter["errors"][0].startswith(
+        f"symbol {symbol!r} is not canonical for {asset_class}: write it like {example}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "symbol"),
+    [("crypto", "SIM-BTC/USD"), ("crypto", "T/USD"), ("fx", "EUR/USD"), ("equity", "^SPX")],
+)
+def test_canonical_symbols_are_good(lake: Lake, drop: Drop, asset_class: str, symbol: str) -> None:
+    record = {**EXECUTION, "asset_class": asset_class, "symbol": f" {symbol} "}
+    assert drop("executions", "mine.jsonl", json_lines(record)).rows == 1
+    assert not letters(lake)
 
 
 def test_what_is_needed_and_absent_is_named(lake: Lake, drop: Drop) -> None:

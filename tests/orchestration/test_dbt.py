@@ -31,7 +31,7 @@ PLAIN = ["build", "--exclude-resource-type", "unit_test"]
             {"as_of": "2024-01-31T00:00:00Z", "full_refresh": True},
             ["--full-refresh", "--vars", '{"as_of": "2024-01-31T00:00:00Z"}'],
         ),
-        ({"select": ["bars", "+fct_daily_bars"]}, ["--select", "bars", "+fct_daily_bars"]),
+        ({"select": ["bars", "+fct_daily_bars"]}, ["--select", "bars +fct_daily_bars"]),
         ({"exclude": ["stg_vendor__bars"]}, ["--exclude", "stg_vendor__bars"]),
     ],
 )

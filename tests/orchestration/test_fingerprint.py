@@ -163,18 +163,6 @@ def test_calendars_are_a_rule_of_every_model(manifest: Manifest) -> None:
     assert not before.items() & after.items()
 
 
-def test_libraries_are_rules_of_the_models_that_name_them(
-    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another version of one changes what is built on it, and nothing else."""
-    manifest["nodes"]["model.shop.staged"]["config"]["meta"] = {"libraries": ["lexicon"]}
-    versions = iter(("1.0", "1.1"))
-    monkeypatch.setattr("orchestration.fingerprint.version", lambda _: next(versions))
-    before, after = (model_fingerprints(manifest, CALENDARS, VARIABLES) for _ in range(2))
-    assert before["orders"] != after["orders"]
-    assert before["refunds"] == after["refunds"]
-
-
 @pytest.mark.parametrize(
     ("name", "changed"),
     [("limit", {"refunds"}), ("digits", {"orders"}), ("unread", set()), ("bars_per_batch", set())],

@@ -34,15 +34,14 @@ batches as (
 final as (
     select *
     from batches
-    where
-        provider || '.' || dataset not in ({{ left_out }})
-        {% if var('as_of') %}
+    where provider || '.' || dataset not in ({{ left_out }})
+    {% if var('as_of') %}
         -- Calendars are rules, not vendor data: an earlier view of the data uses today's.
         and (
             fetched_at <= {{ utc_timestamp("'" ~ var('as_of') ~ "'") }}
             or provider = 'exchange_calendars'
         )
-        {% endif %}
+    {% endif %}
 )
 
 select * from final

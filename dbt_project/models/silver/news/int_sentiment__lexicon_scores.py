@@ -1,4 +1,4 @@
-"""Score each new text once with VADER's lexicon, and keep the scores of earlier builds.
+"""Score each text once with VADER's lexicon: what this version has scored is taken over.
 
 C.J. Hutto, E. Gilbert (2014): VADER, a parsimonious rule-based model for sentiment analysis of
 social media text.
@@ -13,28 +13,32 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 
 def model(dbt: Any, session: Any) -> pa.Table:  # noqa: ANN401 - dbt has no types for them
-    """Return one row per text without a score: the hash of the text, the method, the score."""
-    dbt.config(
-        materialized="incremental",
-        incremental_strategy="append",
-        contract={"enforced": False},
-        meta={"libraries": ["vaderSentiment"]},
-    )
+    """Return one row per text that no vendor scored: its hash, the method, the score."""
+    dbt.config(materialized="table", contract={"enforced": False})
+    method = f"vader-{version('vaderSentiment')}"
     texts = dbt.ref("int_sentiment__texts")
-    unscored = texts.filter("overall_score is null and text is not null")
-    unscored = unscored.aggregate("text_hash, any_value(text) as text")
-    if dbt.is_incremental:
-        known = session.sql(f"select text_hash from {dbt.this}")
-        unscored = unscored.join(known, "text_hash", how="anti")
+    texts = texts.filter("overall_score is null and text is not null")
+    texts = texts.aggregate("text_hash, any_value(text) as text")
+    # By its table's name alone: dbt would not build it again if it read itself.
+    schema, table = dbt.this.schema, dbt.this.identifier
+    is_there = session.execute(
+        "select count(*) from duckdb_tables()"
+        " where database_name = current_database() and schema_name = ? and table_name = ?",
+        [schema, table],
+    ).fetchall()[0][0]
+    known = {}
+    if is_there:
+        query = f"select text_hash, score from {schema}.{table} where method = ?"
+        known = dict(session.execute(query, [method]).fetchall())
     score = SentimentIntensityAnalyzer().polarity_scores
     hashes, scores = [], []
-    for text_hash, text in unscored.iter_rows():
+    for text_hash, text in texts.order("text_hash").iter_rows():
         hashes.append(text_hash)
-        scores.append(score(text)["compound"])
+        scores.append(known[text_hash] if text_hash in known else score(text)["compound"])
     return pa.table(
         {
             "text_hash": pa.array(hashes, pa.string()),
-            "method": pa.array([f"vader-{version('vaderSentiment')}"] * len(hashes), pa.string()),
+            "method": pa.array([method] * len(hashes), pa.string()),
             "score": pa.array(scores, pa.float64()),
         }
     )
