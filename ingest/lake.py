@@ -117,6 +117,7 @@ class Batch:
     fields: dict[str, str]
     entries: tuple[Entry, ...]
     finality_lag_seconds: float = 0.0
+    recheck_empty_after_seconds: float | None = None
 
     def to_json(self) -> str:
         """Return the ledger as it is stored in the batch file."""
@@ -378,16 +379,17 @@ class Loader:
             # An answer that confirms another has as many rows, and no rows of its own.
             rows = previous.rows if previous and entry.confirms else entry.records
             complete_rows, shrunken_since = rows, None
-            if previous and entry.status != "complete":
-                complete_rows = previous.complete_rows
+            if entry.status != "complete":
+                complete_rows = previous.complete_rows if previous else 0
                 if rows < LEAST_SHARE * complete_rows:
-                    shrunken_since = previous.shrunken_since or entry.fetched_at
+                    began = previous.shrunken_since if previous else None
+                    shrunken_since = began or entry.fetched_at
             self._latest[entry.question] = _LatestAnswer(
                 entry.fetched_at,
                 entry.content_hash,
                 entry.confirms or batch_id,
                 rows,
-                complete_rows if previous or entry.status == "complete" else 0,
+                complete_rows,
                 shrunken_since,
             )
 
@@ -691,6 +693,7 @@ def _question(request: Request) -> tuple[Any, ...]:
 
 
 def _batch(batch: BatchWriter) -> Batch:
+    recheck = batch.dataset.recheck_empty_after
     return Batch(
         batch_id=batch.batch_id,
         provider=batch.provider,
@@ -702,6 +705,7 @@ def _batch(batch: BatchWriter) -> Batch:
         fields={f.column: f.path for f in batch.dataset.fields},
         entries=tuple(batch.entries),
         finality_lag_seconds=batch.dataset.finality_lag.total_seconds(),
+        recheck_empty_after_seconds=recheck.total_seconds() if recheck is not None else None,
     )
 
 

@@ -293,10 +293,11 @@ class _AlpacaStocks(_Alpaca):
     def bars_params(self) -> Mapping[str, str]:
         """Ask for one feed, unadjusted.
 
-        With `asof=-` a symbol means what traded under it then: the vendor would otherwise return
-        the bars of a company also from before it took the symbol. Renames come with the assets.
+        Without `asof` a symbol means the company that has it today, also before it took it: META
+        brings the bars of FB. The assets, by which symbols are mapped, say no more than that. With
+        `asof=-` it would bring what else traded under the symbol before, as if it were the same.
         """
-        return {"feed": self.feed, "adjustment": "raw", "asof": "-"}
+        return {"feed": self.feed, "adjustment": "raw"}
 
 
 class AlpacaSip(_AlpacaStocks):

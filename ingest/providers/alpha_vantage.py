@@ -10,6 +10,10 @@ because the same number means something else in another function. Bars are alway
 (`TIME_SERIES_DAILY`, and intraday with `adjusted=false`), never the vendor's adjusted series.
 
 The vendor cannot be asked for a range: it answers with a month, the newest 100 rows, or everything.
+Days of currencies (`FX_DAILY`) are not asked for: they are days of UTC, which end two or three
+hours after the sessions they would be taken for, those from 17:00 to 17:00 in New York. Their
+closes would be used before they were known, and beside those of vendors that keep to sessions.
+
 What lies outside the asked range is left out, or each run would land years again; a row whose time
 cannot be read is landed, and SQL says what is wrong with it.
 
@@ -61,7 +65,6 @@ INTRADAY = {
 DAILY = {
     "equity": "TIME_SERIES_DAILY",
     "crypto": "DIGITAL_CURRENCY_DAILY",
-    "fx": "FX_DAILY",
 }
 SYMBOL_PARAMS = {
     "equity": ("symbol",),
@@ -76,10 +79,9 @@ SYMBOL_NAMES = {
 NUMBER = re.compile(r"^\d+\w?\. ")
 ZONES = {"equity": ZoneInfo("America/New_York"), "crypto": ZoneInfo("UTC"), "fx": ZoneInfo("UTC")}
 
-# A compact answer has the newest 100 rows: 20 weeks of weekdays, today included. Currencies were
-# seen with rows on weekends, so that only 100 days of them are certain.
+# A compact answer has the newest 100 rows: 20 weeks of weekdays, today included.
 COMPACT_ROWS = 100
-COMPACT = {"equity": 139 * DAY, "fx": 99 * DAY}
+COMPACT = {"equity": 139 * DAY}
 # There is no way to ask for older ones: crypto by day has about 350 rows, and of pairs within the
 # day a full answer has 30 days.
 FARTHEST_DAILY = {"crypto": 340 * DAY}
@@ -186,7 +188,7 @@ class AlphaVantage(RestProvider):
                 "time_zone",
             ),
             timeframes=(*INTERVALS, "1d"),
-            asset_classes=tuple(DAILY),
+            asset_classes=tuple(INTRADAY),
             finality_lag=FINALITY_LAG,
             revision_window=REVISION_WINDOW,
             calendar={"equity": "XNYS"},
@@ -255,7 +257,7 @@ class AlphaVantage(RestProvider):
                 "overall_sentiment_label",
                 "ticker_sentiment",
             ),
-            asset_classes=tuple(DAILY),
+            asset_classes=tuple(INTRADAY),
             # Articles are indexed and scored some time after they are published.
             revision_window=DAY,
         ),
@@ -327,10 +329,15 @@ class AlphaVantage(RestProvider):
         symbol, timeframe = symbol_of(request), timeframe_of(request)
         start, end = range_of(request)
         asset_class = request.params.get("asset_class", "")
-        if asset_class not in DAILY or (asset_class in PAIRS) != (symbol.count("/") == 1):
+        if asset_class not in INTRADAY or (asset_class in PAIRS) != (symbol.count("/") == 1):
             raise TerminalError(
-                f"{request}: Alpha Vantage bars are asked by asset class ({', '.join(DAILY)}), and"
-                " those of pairs by BASE/QUOTE: complete the request"
+                f"{request}: Alpha Vantage bars are asked by asset class ({', '.join(INTRADAY)}),"
+                " and those of pairs by BASE/QUOTE: complete the request"
+            )
+        if timeframe == "1d" and asset_class not in DAILY:
+            raise EntitlementError(
+                f"{request}: Alpha Vantage's days of currencies end at midnight UTC, not with the"
+                " session at 17:00 in New York: ask another provider for them"
             )
         today = floor(self.clock(), DAY)
         farthest = _farthest(asset_class, timeframe)
@@ -347,24 +354,7 @@ class AlphaVantage(RestProvider):
             **self._extent(asset_class, timeframe, start),
         }
         told_names = dict(zip(SYMBOL_NAMES[asset_class], names, strict=True))
-        try:
-            time_zone, series = await self.http.get(
-                PATH, params, lambda body: _series(body, told_names)
-            )
-        except UnknownSymbolError as error:
-            if "month" in params and await self._has(symbol):
-                # Not an empty answer: the same words are about parameters too, and sent by mistake.
-                raise TerminalError(
-                    f"{error}; it has other bars of the symbol, but nothing of {symbol} in"
-                    f" {params['month']}: start later if it was not listed yet"
-                ) from error
-            raise
-        if series:
-            self._lookup.found(symbol)
-        elif time_zone is None and not ("month" in params and await self._has(symbol)):
-            raise UnknownSymbolError(
-                f"{request}: Alpha Vantage has no bars of {symbol!r}: correct the symbol"
-            )
+        time_zone, series = await self._ask_series(symbol, params, told_names)
         moments = {label: moment(label, ZONES[asset_class]) for label in series}
         found = Found()
         for label, values in series.items():
@@ -386,6 +376,33 @@ class AlphaVantage(RestProvider):
             and oldest > start + LONGEST_PAUSE
         )
         return found.answer(request, self.clock(), is_complete=not is_cut_off)
+
+    async def _ask_series(
+        self, symbol: str, params: Mapping[str, str], told_names: Mapping[str, str]
+    ) -> tuple[str | None, Mapping[str, Any]]:
+        """Return the time zone and the rows by label of a series.
+
+        Raises:
+            UnknownSymbolError: the vendor has nothing at all of the symbol.
+            TerminalError: it has nothing of the month that is asked for.
+        """
+        try:
+            time_zone, series = await self.http.get(
+                PATH, params, lambda body: _series(body, told_names)
+            )
+        except UnknownSymbolError as error:
+            if "month" in params and await self._has(symbol):
+                # Not an empty answer: the same words are about parameters too, and sent by mistake.
+                raise TerminalError(
+                    f"{error}; it has other bars of the symbol, but nothing of {symbol} in"
+                    f" {params['month']}: start later if it was not listed yet"
+                ) from error
+            raise
+        if series:
+            self._lookup.found(symbol)
+        elif time_zone is None and not ("month" in params and await self._has(symbol)):
+            raise UnknownSymbolError(f"Alpha Vantage has no bars of {symbol!r}: correct the symbol")
+        return time_zone, series
 
     async def _has(self, symbol: str) -> bool:
         """Return whether the vendor has any bars of a stock: those by day are free to ask for."""

@@ -112,9 +112,22 @@ def land_completion(lake: Landing) -> None:
 
 
 def land_corrections(lake: Landing) -> None:
-    """A bar with another close, the good one for a bad one, a corrected day and its split."""
+    """A bar with another close, the good one for a bad one, a corrected day and its split.
+
+    Where there were no rows there are still none; one hour is asked for alone, and is another.
+    """
     corrected = bars("2024-01-08T10:00Z", 10, MINUTE, close=95)
     land_minutes(lake, "BTC-USD", corrected, "10:00", "10:10", fetched="2024-01-09T10:00Z")
+    land_minutes(lake, "ETH-USD", [], "10:03", "10:05", fetched="2024-01-09T10:00Z")
+    lake.land(
+        "coinbase",
+        "bars",
+        coinbase_bars(bars("2024-01-08T05:00Z", 1, HOUR, close=98)),
+        fetched="2024-01-09T10:00Z",
+        symbol="ETH-USD",
+        timeframe="1h",
+        asked=("2024-01-08T05:00Z", "2024-01-08T06:00Z"),
+    )
     land_simulated(lake, bad_low="80", fetched="2024-01-09T10:00Z")
     stock = bars("2024-01-02T00:00Z", 4, DAY, close=105)
     land_stock(lake, stock, fetched="2024-01-09T10:00Z")
@@ -123,10 +136,11 @@ def land_corrections(lake: Landing) -> None:
 
 
 def land_latecomers(lake: Landing) -> None:
-    """Finer bars than there were, and a vendor that comes before the one there was."""
+    """Finer bars than there were, a vendor that comes before the one there was, a return."""
     finer = bars("2024-01-08T00:00Z", 60, MINUTE)
     land_minutes(lake, "ETH-USD", finer, "00:00", "01:00", fetched="2024-01-10T10:00Z")
     land_hours(lake, "XRP-USD", fetched="2024-01-10T10:00Z")
+    land_hours(lake, "ETH-USD", fetched="2024-01-10T10:00Z")
 
 
 def land_listings(lake: Landing) -> None:
@@ -433,10 +447,19 @@ def test_a_confirmed_bar_is_final_without_a_new_version(built: Path) -> None:
     assert rows(built / "step 0.duckdb", versions) == rows(built / "step 1.duckdb", versions)
 
 
-def test_an_answer_without_rows_completes_a_bar(built: Path) -> None:
+def test_what_an_answer_says_again_counts_again(built: Path) -> None:
+    key = ("crypto:ETH/USD", "1h", "08 05:00")
+    assert bar(built, "step 1", *key) == ("coinbase", 102.5, True, False)
+    assert bar(built, "step 2", *key) == ("coinbase", 98, True, False)
+    assert bar(built, "step 3", *key) == ("coinbase", 102.5, True, False)
+
+
+def test_answers_without_rows_complete_a_bar(built: Path) -> None:
+    """The vendor has been seen to leave rows out: it takes two answers."""
     key = ("crypto:ETH/USD", "5m", "08 10:00")
     assert bar(built, "step 0", *key) == ()
-    assert bar(built, "step 1", *key) == ("coinbase", 101, True, True)
+    assert bar(built, "step 1", *key) == ()
+    assert bar(built, "step 2", *key) == ("coinbase", 101, True, True)
 
 
 def test_a_correction_is_derived_anew(built: Path) -> None:

@@ -90,8 +90,8 @@ class FakeAlpaca(FakeVendor):
 
     def _stock_bars(self, params: Mapping[str, str]) -> Reply:
         feed = params.get("feed", "sip")
-        if feed not in FEEDS or params.get("adjustment") != "raw" or params.get("asof") != "-":
-            return message(400, f"invalid feed, adjustment or asof: {dict(params)}")
+        if feed not in FEEDS or params.get("adjustment") != "raw":
+            return message(400, f"invalid feed or adjustment: {dict(params)}")
         if feed == "sip" and datetime.fromisoformat(params["end"]) > self.now - SIP_DELAY:
             return NOT_IN_PLAN
         return self._bars(feed, params)

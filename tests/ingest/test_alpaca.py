@@ -157,7 +157,6 @@ def test_stock_bars_are_asked_raw_by_feed_and_without_mapping_of_renames(world: 
             "sort": "asc",
             "feed": feed,
             "adjustment": "raw",
-            "asof": "-",
         }
         assert request.header("APCA-API-KEY-ID") == KEY[0]
         assert request.header("APCA-API-SECRET-KEY") == KEY[1]

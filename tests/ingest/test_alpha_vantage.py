@@ -115,18 +115,8 @@ def days(first: date, last: date) -> dict[str, Any]:
                 "outputsize": "compact",
             },
         ),
-        (
-            bars("EUR/USD", "1d", "2026-03-02", "2026-03-04", "fx"),
-            ("fx", "EUR/USD", "daily"),
-            {
-                "function": "FX_DAILY",
-                "from_symbol": "EUR",
-                "to_symbol": "USD",
-                "outputsize": "compact",
-            },
-        ),
     ],
-    ids=["stock 5m", "stock 1d", "crypto 1h", "crypto 1d", "fx 1m", "fx 1d"],
+    ids=["stock 5m", "stock 1d", "crypto 1h", "crypto 1d", "fx 1m"],
 )
 def test_each_kind_of_bar_is_asked_by_its_function(
     world: World[FakeAlphaVantage],
@@ -280,9 +270,11 @@ def test_values_are_landed_to_the_letter_by_the_text_of_their_keys(
     world.vendor.rows["crypto", "BTC/USD", "daily"] = {
         "2026-03-06": row("60000.10", "60001.00", "59999.99", "60000.50", 12345678)
     }
-    world.vendor.rows["fx", "EUR/USD", "daily"] = {"2026-03-06": row("1.1", "1.2", "1.0", "1.15")}
-    for symbol, asset_class in (("IBM", "equity"), ("BTC/USD", "crypto"), ("EUR/USD", "fx")):
+    label = "2026-03-06 13:00:00"
+    world.vendor.rows["fx", "EUR/USD", "60min"] = {label: row("1.1", "1.2", "1.0", "1.15")}
+    for symbol, asset_class in (("IBM", "equity"), ("BTC/USD", "crypto")):
         world.land(bars(symbol, "1d", "2026-03-02", "2026-03-08", asset_class))
+    world.land(bars("EUR/USD", "1h", "2026-03-02", "2026-03-08", "fx"))
     columns = "time, open, high, low, close, volume, asset_class, function, time_zone, _extra"
     assert world.rows(columns, "bars") == [
         (
@@ -298,8 +290,16 @@ def test_values_are_landed_to_the_letter_by_the_text_of_their_keys(
             *("2026-03-06", "60000.10", "60001.00", "59999.99", "60000.50", "12345678"),
             *("crypto", "DIGITAL_CURRENCY_DAILY", "UTC", None),
         ),
-        ("2026-03-06", "1.1", "1.2", "1.0", "1.15", None, "fx", "FX_DAILY", "UTC", None),
+        (label, "1.1", "1.2", "1.0", "1.15", None, "fx", "FX_INTRADAY", "UTC", None),
     ]
+
+
+def test_days_of_currencies_are_left_to_other_providers(world: World[FakeAlphaVantage]) -> None:
+    """They end at midnight UTC, hours after the session they would be taken for."""
+    world.vendor.rows["fx", "EUR/USD", "daily"] = {"2026-03-06": row("1.1", "1.2", "1.0", "1.15")}
+    with pytest.raises(EntitlementError, match=r"end at midnight UTC.*ask another provider"):
+        world.fetch(bars("EUR/USD", "1d", "2026-03-02", "2026-03-08", "fx"))
+    assert asked(world) == []
 
 
 def test_a_row_whose_time_cannot_be_read_is_landed(world: World[FakeAlphaVantage]) -> None:
@@ -375,11 +375,10 @@ def test_a_month_before_the_listing_costs_only_itself(world: World[FakeAlphaVant
         world.vendor.fail(f"month={month}", fake.INVALID_CALL)
     report = world.land(bars("NEW", "5m", "2025-11-01", "2026-03-06"))
     assert sorted(world.rows("time", "bars")) == [(label,) for label in labels]
-    assert [failure.request.start for failure in report.failures] == [
-        at("2025-11-01"), at("2025-12-01"), at("2026-01-01"),
-    ]  # fmt: skip
-    assert "nothing of NEW in 2025-11" in report.failures[0].error
-    assert "start later" in report.failures[0].error
+    errors = {f"{each.request.start:%Y-%m}": each.error for each in report.failures}
+    assert sorted(errors) == ["2025-11", "2025-12", "2026-01"]
+    for month, error in errors.items():
+        assert f"nothing of NEW in {month}: start later" in error
     assert not report.not_asked
     confirming = [each for each in asked(world) if each["function"] == "TIME_SERIES_DAILY"]
     assert confirming == [

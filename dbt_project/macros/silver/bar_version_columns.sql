@@ -15,3 +15,11 @@
     {#- What a provider says of a bar, as one comparable value. -#}
     row(open, high, low, close, volume, adj_close, vwap, trade_count)
 {%- endmacro %}
+
+
+{% macro quote_bar_values() %}
+    {#- What a provider says of a bid and ask bar, as one comparable value. -#}
+    row(
+            bid_open, bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close, volume
+        )
+{%- endmacro %}

@@ -5,7 +5,8 @@
 ) %}
     {#-
         The columns every staging model of corporate actions has; `int_corporate_actions__staged`
-        describes them. `ratio` is new shares per old share of a split, or the factor by which a vendor
+        describes them. `split_or_spin_off` is the type of vendors that give spin-offs as splits: the
+        ratio tells which. `ratio` is new shares per old share of a split, or the factor by which a vendor
         that gives spin-offs as splits lowers the prices before one; `amount` is cash (of a spin-off,
         value) per share; `new_share_ratio` is how many shares of `new_symbol` come with each share.
     -#}

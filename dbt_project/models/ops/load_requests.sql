@@ -8,6 +8,7 @@ numbered as (
         provider,
         dataset,
         cast(ledger ->> '$.finality_lag_seconds' as double) as finality_lag_seconds,
+        cast(ledger ->> '$.recheck_empty_after_seconds' as double) as recheck_empty_after_seconds,
         unnest(from_json(cast(ledger -> '$.entries' as json), '["json"]')) as entry,
         generate_subscripts(from_json(cast(ledger -> '$.entries' as json), '["json"]'), 1)
             as request_number
@@ -28,6 +29,7 @@ requests as (
         {{ utc_timestamp("entry ->> '$.end'") }} as end_at,
         {{ utc_timestamp("entry ->> '$.fetched_at'") }} as fetched_at,
         finality_lag_seconds,
+        recheck_empty_after_seconds,
         entry ->> '$.status' = 'complete' as is_complete,
         cast(entry ->> '$.records' as bigint) as record_count,
         cast(entry ->> '$.dead_letters' as bigint) as dead_letter_count,

@@ -136,13 +136,14 @@ def _land_stock_bars(lake: Landing) -> None:
         timeframe="1m",
         asked=("2026-03-09T13:30Z", "2026-03-09T13:31Z"),
     )
-    for symbol, day in (("ZOLD", "2026-02-27"), ("ZNEW", "2026-03-03")):
+    # Of the new symbol the vendor also gives what was traded under the old one.
+    for symbol, days in (("ZOLD", ("2026-02-27",)), ("ZNEW", ("2026-02-26", "2026-03-03"))):
         lake.land(
-            *("alpaca_sip", "bars", [bar(f"{day}T05:00:00Z")]),
+            *("alpaca_sip", "bars", [bar(f"{day}T05:00:00Z") for day in days]),
             fetched="2026-03-05T12:00Z",
             symbol=symbol,
             timeframe="1d",
-            asked=(f"{day}T00:00Z", "2026-03-05T00:00Z"),
+            asked=(f"{days[0]}T00:00Z", "2026-03-05T00:00Z"),
         )
 
 

@@ -4,6 +4,9 @@ Ten hours of one day are asked for. The third hour's close goes from 101 to 102 
 again to 102, when asked for with one other, and back: the last answer is only a confirmation. The
 sixth is restated, the tenth is in progress when first asked for, and the second answer comes in
 disorder, with some of its rows twice.
+
+Of a later day Coinbase answers with nothing for half of each of two spans of four hours: once for
+the first, and for the second again three days on.
 """
 
 import random
@@ -21,14 +24,13 @@ from ingest.providers.coinbase import Coinbase
 from ingest.providers.kraken import Kraken
 from ingest.rest import RestProvider
 from ingest.settings import Environment
-from tests.dbt.landing import Landing, product
+from tests.dbt.landing import HOUR, Landing, bars, coinbase_bars, product
 from tests.fake_vendors.binance import FakeBinance
 from tests.fake_vendors.coinbase import FakeCoinbase
 from tests.fake_vendors.kraken import FakeKraken
 from tests.fake_vendors.server import FakeVendor, Fault
 from tests.fake_vendors.spoiling import rearranged
 
-HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 10, tzinfo=UTC)
 HOURS = 10
 
@@ -127,6 +129,27 @@ def land(lake: Landing) -> None:
             reports = [_ask(lake, story, each) for each in asked]
         assert all(report.is_complete for report in reports)
         assert [report.confirmed for report in reports] == [0, 0, 0, 0, 1][: len(asked)]
+    _land_nothing(lake)
+
+
+def _land_nothing(lake: Landing) -> None:
+    def answer(first: int, last: int, count: int, fetched: str) -> None:
+        start, end = (f"2026-03-12T{hour:02}:00Z" for hour in (first, last))
+        lake.land(
+            "coinbase",
+            "bars",
+            coinbase_bars(bars(start, count, HOUR)),
+            fetched=fetched,
+            symbol="LTC-USD",
+            timeframe="1h",
+            asked=(start, end),
+        )
+
+    for fetched in ("2026-03-13T00:00Z", "2026-03-16T00:00Z"):
+        answer(4, 6, 0, fetched)
+    answer(0, 2, 0, "2026-03-13T00:00Z")
+    answer(2, 4, 2, "2026-03-13T00:00Z")
+    answer(6, 8, 2, "2026-03-13T00:00Z")
 
 
 def _ask(lake: Landing, story: Story, asked: Asked) -> LandingReport:

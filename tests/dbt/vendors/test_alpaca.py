@@ -95,6 +95,19 @@ def test_symbols_are_those_of_the_assets_also_after_a_rename(vendors: Warehouse)
     ]
 
 
+def test_a_symbol_means_its_company_also_before_the_rename(vendors: Warehouse) -> None:
+    found = rows(
+        vendors.database,
+        """
+        select provider_symbol, cast(session_date as varchar) from silver.bars
+        inner join silver.bar_versions using (_batch_id, _row, session_date)
+        where bars.instrument_id = 'equity:ZOLD' and bars.provider = 'alpaca_sip'
+        order by session_date
+        """,
+    )
+    assert found == [("ZNEW", "2026-02-26"), ("ZOLD", "2026-02-27"), ("ZNEW", "2026-03-03")]
+
+
 def test_what_is_neither_stock_nor_pair_is_quarantined(vendors: Warehouse) -> None:
     found = rows(
         vendors.database,
@@ -170,7 +183,7 @@ def test_actions_without_a_meaning_are_quarantined_and_the_others_accepted(
     ]
 
 
-def test_crypto_days_are_those_of_utc(vendors: Warehouse) -> None:
+def test_crypto_days_are_those_of_utc_and_have_prices_only(vendors: Warehouse) -> None:
     found = rows(
         vendors.database,
         """
@@ -183,8 +196,8 @@ def test_crypto_days_are_those_of_utc(vendors: Warehouse) -> None:
         """,
     )
     assert found == [
-        ("2026-03-08 00:00:00", "2026-03-09 00:00:00", 101.5, 1200, 101.1, 15, True),
-        ("2026-03-09 00:00:00", "2026-03-10 00:00:00", 101.5, 1200, 101.1, 15, True),
+        ("2026-03-08 00:00:00", "2026-03-09 00:00:00", 101.5, None, None, None, True),
+        ("2026-03-09 00:00:00", "2026-03-10 00:00:00", 101.5, None, None, None, True),
     ]
 
 

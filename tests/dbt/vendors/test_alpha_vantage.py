@@ -80,6 +80,18 @@ def test_labels_of_pairs_are_utc_also_on_the_sunday_clocks_change(vendors: Wareh
     ]
 
 
+def test_a_day_of_currencies_is_no_session(vendors: Warehouse) -> None:
+    """It ends at midnight UTC, three hours after the session it would be taken for."""
+    reasons = found(
+        vendors,
+        """
+        select timeframe, reasons from silver.bars_quarantined
+        where provider = 'alpha_vantage' and provider_symbol = 'CHF/SEK'
+        """,
+    )
+    assert reasons == [("1d of UTC", ["unknown_timeframe"])]
+
+
 def test_a_zone_nobody_knows_is_not_guessed(vendors: Warehouse) -> None:
     reasons = found(
         vendors,

@@ -60,6 +60,48 @@ def test_every_version_is_kept_and_one_is_current(
     assert [is_final for _, _, is_final in found] == final[:said]
 
 
+@pytest.mark.parametrize(
+    ("as_of", "close"),
+    [("09:34", 101), ("10:59", 101), ("11:00", 102), ("16:59", 102), ("17:00", 101)],
+)
+def test_what_came_back_by_a_confirmation_is_not_seen_before_it(
+    vendors: Warehouse, as_of: str, close: float
+) -> None:
+    """The third hour's first final version counts from its end; 102 held from 15:00 to 17:00."""
+    series = ("coinbase", INSTRUMENTS["coinbase"])
+    found = rows(
+        vendors.database,
+        f"select arg_max(close, available_at) from silver.bar_versions where {where(series)}"
+        f" and hour(bar_start_at) = 2 and available_at <= timestamp '2026-03-10 {as_of}'",
+    )
+    assert found == [(close,)]
+
+
+def test_bars_hold_what_came_back_from_its_confirmation_on(vendors: Warehouse) -> None:
+    series = ("coinbase", INSTRUMENTS["coinbase"])
+    found = rows(
+        vendors.database,
+        "select close, strftime(available_at, '%H:%M') from silver.bars"
+        f" where {where(series)} and hour(bar_start_at) in (1, 2) order by bar_start_at",
+    )
+    assert found == [(100, "02:01"), (101, "17:00")]
+
+
+def test_nothing_said_once_makes_no_bar_of_half_its_hours(vendors: Warehouse) -> None:
+    """Of two hours of four there is a bar where the vendor said again that there are no others."""
+    found = rows(
+        vendors.database,
+        """
+        select strftime(bar_start_at, '%H:%M'), volume, is_final, is_derived
+        from silver.bars
+        where
+            provider = 'coinbase' and instrument_id = 'crypto:LTC/USD' and timeframe = '4h'
+            and session_date = date '2026-03-12'
+        """,
+    )
+    assert found == [("04:00", 20, True, True)]
+
+
 def test_rows_that_came_twice_are_versions_of_one_bar(
     vendors: Warehouse, series: tuple[str, str]
 ) -> None:

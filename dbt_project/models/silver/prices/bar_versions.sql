@@ -40,10 +40,9 @@ confirmations as (
         timeframe,
         start_at,
         end_at,
-        max(fetched_at) as confirmed_at
+        fetched_at as confirmed_at
     from requests
     where confirms_batch_id is not null
-    group by all
 ),
 
 confirmed as (
@@ -54,11 +53,7 @@ confirmed as (
     from accepted
     inner join confirmations
         on
-            accepted._batch_id = confirmations.confirms_batch_id
-            and accepted._symbol = confirmations.symbol
-            and accepted.timeframe = confirmations.timeframe
-            and accepted.bar_start_at >= confirmations.start_at
-            and accepted.bar_start_at < confirmations.end_at
+            {{ is_confirmed_by('accepted', 'confirmations') }}
     group by all
 ),
 
@@ -66,9 +61,9 @@ judged as (
     select
         accepted.*,
         -- The last time that the vendor said so counts, also where it had said otherwise between.
-        coalesce(confirmed.confirmed_at, accepted._fetched_at) as said_at,
-        coalesce(confirmed.confirmed_at, accepted._fetched_at)
-        >= accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as is_final,
+        greatest(accepted._fetched_at, confirmed.confirmed_at) as said_at,
+        accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as settles_at,
+        said_at >= settles_at as is_final,
         accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds)
             as regular_available_at,
         precedence.precedence
@@ -111,51 +106,49 @@ uncontested_versions as (
             and judged.bar_start_at = contested.bar_start_at
 ),
 
--- What only repeats what the same provider said before has been known since then.
-compared as (
+contested_judged as (
     select
         judged.*,
-        {{ bar_values() }} as bar_values,
-        lag({{ bar_values() }}) over told as previous_bar_values
+        {{ bar_values() }} as bar_values
     from judged
     semi join contested
         on
             judged.instrument_id = contested.instrument_id
             and judged.timeframe = contested.timeframe
             and judged.bar_start_at = contested.bar_start_at
-    window told as (
-        partition by
-            judged.instrument_id, judged.timeframe, judged.bar_start_at,
-            judged.provider, judged.is_final
-        order by judged._fetched_at asc, judged._batch_id asc, judged._row asc
-    )
 ),
 
-told_versions as (
+-- A version is told by its answer, and again by each that confirms it.
+tellings as (
     select
         *,
-        max(_fetched_at) filter (where bar_values is distinct from previous_bar_values)
-            over told as known_at
-    from compared
-    window told as (
-        partition by instrument_id, timeframe, bar_start_at, provider, is_final
-        order by _fetched_at asc, _batch_id asc, _row asc
-        rows between unbounded preceding and current row
-    )
+        _fetched_at as told_at
+    from contested_judged
+    union all
+    select distinct
+        contested_judged.*,
+        confirmations.confirmed_at as told_at
+    from contested_judged
+    inner join confirmations
+        on
+            {{ is_confirmed_by('contested_judged', 'confirmations') }}
+            and contested_judged._fetched_at < confirmations.confirmed_at
 ),
+
+{{ known_since('tellings') }},
 
 contested_versions as (
     select
-        * exclude (bar_values, previous_bar_values, known_at),
+        * exclude (bar_values, known_at, is_first),
         row_number() over best = 1 as is_current,
         row_number() over best_of_provider = 1 as is_provider_current,
-        known_at = min(known_at) over of_finality as is_first,
+        is_first,
         known_at,
         case when row_number() over best > 1 then first_value(_batch_id) over best end
             as superseded_by_batch_id,
         case when row_number() over best > 1 then first_value(_row) over best end
             as superseded_by_row
-    from told_versions
+    from known_versions
     window
         best as (
             partition by instrument_id, timeframe, bar_start_at
@@ -175,8 +168,7 @@ contested_versions as (
                 _fetched_at desc,
                 _batch_id desc,
                 _row desc
-        ),
-        of_finality as (partition by instrument_id, timeframe, bar_start_at, is_final)
+        )
 ),
 
 versions as (
@@ -190,9 +182,9 @@ final as (
         {{ bar_version_columns() }},
         is_final,
         case
-            when not is_final then _fetched_at
+            -- What came back was not believed until it was told again.
+            when not is_final then greatest(known_at, _fetched_at)
             when is_first then regular_available_at
-            -- A version that only a later confirmation made final may be older than the bar's end.
             else greatest(known_at, regular_available_at)
         end as available_at,
         is_current,

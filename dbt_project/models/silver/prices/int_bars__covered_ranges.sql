@@ -31,11 +31,19 @@ asked_instruments as (
             and series.instrument_id = symbol_map.instrument_id
 ),
 
-covered as (
+answered as (
     select
         requests.provider,
         asked_instruments.instrument_id,
         requests.timeframe,
+        requests.fetched_at,
+        case
+            when
+                requests.record_count = 0
+                and requests.dead_letter_count = 0
+                and requests.confirms_batch_id is null
+                then requests.recheck_empty_after_seconds
+        end as recheck_after_seconds,
         greatest(requests.start_at, asked_instruments.valid_from) as start_at,
         least(requests.covered_until, asked_instruments.valid_to) as end_at
     from requests
@@ -48,6 +56,99 @@ covered as (
             = asked_instruments.asset_class
             and requests.start_at < asked_instruments.valid_to
             and requests.covered_until > asked_instruments.valid_from
+),
+
+-- Vendors that have been seen to answer with nothing where they have something are believed when
+-- they say so again, after their wait. So they are when what to ask is decided, but for young
+-- answers, which only mean that it is too early to ask again.
+doubted as (
+    select * from answered
+    where recheck_after_seconds is not null
+),
+
+doubted_edges as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        start_at as edge_at
+    from doubted
+    union
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        end_at as edge_at
+    from doubted
+),
+
+edges as (
+    select
+        *,
+        row_number() over series as number,
+        lead(edge_at) over series as next_edge_at
+    from doubted_edges
+    window series as (partition by provider, instrument_id, timeframe order by edge_at)
+),
+
+-- Each doubted answer, cut at the edges of the others.
+pieces as (
+    select
+        doubted.provider,
+        doubted.instrument_id,
+        doubted.timeframe,
+        doubted.fetched_at,
+        doubted.recheck_after_seconds,
+        unnest(range(first_edge.number, last_edge.number)) as number
+    from doubted
+    inner join edges as first_edge
+        on
+            doubted.provider = first_edge.provider
+            and doubted.instrument_id = first_edge.instrument_id
+            and doubted.timeframe = first_edge.timeframe
+            and doubted.start_at = first_edge.edge_at
+    inner join edges as last_edge
+        on
+            doubted.provider = last_edge.provider
+            and doubted.instrument_id = last_edge.instrument_id
+            and doubted.timeframe = last_edge.timeframe
+            and doubted.end_at = last_edge.edge_at
+),
+
+repeated as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        number
+    from pieces
+    group by all
+    having max(fetched_at) - min(fetched_at) >= to_seconds(max(recheck_after_seconds))
+),
+
+covered as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        start_at,
+        end_at
+    from answered
+    where recheck_after_seconds is null
+    union all
+    select
+        edges.provider,
+        edges.instrument_id,
+        edges.timeframe,
+        edges.edge_at as start_at,
+        edges.next_edge_at as end_at
+    from edges
+    semi join repeated
+        on
+            edges.provider = repeated.provider
+            and edges.instrument_id = repeated.instrument_id
+            and edges.timeframe = repeated.timeframe
+            and edges.number = repeated.number
 ),
 
 marked as (

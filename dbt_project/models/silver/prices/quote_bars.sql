@@ -10,6 +10,17 @@ precedence as (
 
 requests as (
     select * from {{ ref('load_requests') }}
+),
+
+confirmations as (
+    select
+        confirms_batch_id,
+        symbol,
+        timeframe,
+        start_at,
+        end_at,
+        fetched_at as confirmed_at
+    from requests
     where confirms_batch_id is not null
 ),
 
@@ -17,15 +28,11 @@ confirmed as (
     select
         records._batch_id,
         records._row,
-        max(requests.fetched_at) as confirmed_at
+        max(confirmations.confirmed_at) as confirmed_at
     from records
-    inner join requests
+    inner join confirmations
         on
-            records._batch_id = requests.confirms_batch_id
-            and records._symbol = requests.symbol
-            and records.timeframe = requests.timeframe
-            and records.bar_start_at >= requests.start_at
-            and records.bar_start_at < requests.end_at
+            {{ is_confirmed_by('records', 'confirmations') }}
     group by all
 ),
 
@@ -34,11 +41,12 @@ judged as (
         records.*,
         precedence.precedence,
         -- The last time that the vendor said so counts, also where it had said otherwise between.
-        coalesce(confirmed.confirmed_at, records._fetched_at) as said_at,
-        coalesce(confirmed.confirmed_at, records._fetched_at)
-        >= records.bar_end_at + to_seconds(precedence.finality_lag_seconds) as is_final,
+        greatest(records._fetched_at, confirmed.confirmed_at) as said_at,
+        records.bar_end_at + to_seconds(precedence.finality_lag_seconds) as settles_at,
+        said_at >= settles_at as is_final,
         records.bar_end_at + to_seconds(precedence.availability_lag_seconds)
-            as regular_available_at
+            as regular_available_at,
+        {{ quote_bar_values() }} as bar_values
     from records
     left join confirmed
         on
@@ -50,14 +58,30 @@ judged as (
             and records.asset_class = precedence.asset_class
 ),
 
-ranked as (
+-- A version is told by its answer, and again by each that confirms it.
+tellings as (
     select
         *,
-        row_number() over best = 1 as is_best,
-        row_number() over told = 1 as is_first
+        _fetched_at as told_at
     from judged
-    window
-        best as (
+    union all
+    select distinct
+        judged.*,
+        confirmations.confirmed_at as told_at
+    from judged
+    inner join confirmations
+        on
+            {{ is_confirmed_by('judged', 'confirmations') }}
+            and judged._fetched_at < confirmations.confirmed_at
+),
+
+{{ known_since('tellings') }},
+
+best as (
+    select *
+    from known_versions
+    qualify
+        row_number() over (
             partition by instrument_id, timeframe, bar_start_at
             order by
                 is_final desc,
@@ -66,11 +90,7 @@ ranked as (
                 _fetched_at desc,
                 _batch_id desc,
                 _row desc
-        ),
-        told as (
-            partition by instrument_id, timeframe, bar_start_at, is_final
-            order by _fetched_at asc, _batch_id asc, _row asc
-        )
+        ) = 1
 ),
 
 final as (
@@ -93,15 +113,15 @@ final as (
         provider,
         is_final,
         case
-            when not is_final then _fetched_at
+            -- What came back was not believed until it was told again.
+            when not is_final then greatest(known_at, _fetched_at)
             when is_first then regular_available_at
-            else greatest(_fetched_at, regular_available_at)
+            else greatest(known_at, regular_available_at)
         end as available_at,
         _fetched_at,
         _batch_id,
         _row
-    from ranked
-    where is_best
+    from best
 )
 
 select * from final

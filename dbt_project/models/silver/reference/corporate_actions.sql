@@ -13,7 +13,8 @@ precedence as (
     where dataset = 'corporate_actions'
 ),
 
--- When each answer was last given; one that only confirms repeats an earlier one.
+-- When each answer was last given; one that only confirms repeats an earlier one. One without any
+-- record takes nothing back: vendors answer so for symbols they do not find for once.
 answers as (
     select
         coalesce(confirms_batch_id, batch_id) as batch_id,
@@ -24,6 +25,7 @@ answers as (
         coalesce(end_at, timestamp '9999-12-31') as end_at,
         max(fetched_at) as told_at
     from requests
+    where record_count > 0 or confirms_batch_id is not null
     group by all
 ),
 

@@ -10,8 +10,12 @@ actions as (
     select
         * replace (
             case
-                when action_type = 'split' and isfinite(ratio) and not {{ is_split_ratio('ratio') }}
+                when
+                    action_type = 'split_or_spin_off'
+                    and isfinite(ratio)
+                    and not {{ is_split_ratio('ratio') }}
                     then 'spin_off'
+                when action_type = 'split_or_spin_off' then 'split'
                 else action_type
             end as action_type
         )

@@ -22,8 +22,8 @@ versions as (
     inner join providers on versions.provider = providers.listings_of
 ),
 
--- A vendor without dates has always used the symbol it uses when we first see it, unless it used it
--- for something else before.
+-- A vendor without dates means by a symbol what it lists under it now, also of times before it was
+-- first seen or renamed to it, unless it used the symbol for something else before.
 listed as (
     select
         provider,
@@ -33,7 +33,6 @@ listed as (
         case
             when
                 not is_dated
-                and valid_from = min(valid_from) over (partition by provider, listing_id)
                 and valid_from = min(valid_from) over (
                     partition by provider, provider_symbol, asset_class
                 )

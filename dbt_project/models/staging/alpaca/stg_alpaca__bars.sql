@@ -2,6 +2,7 @@ with source as (
     select * from {{ lake_source('alpaca', 'bars') }}
 ),
 
+-- The volume fell about 600 times on 2023-06-15 while prices went on: only the prices can be used.
 final as (
     select
         {{ standard_bar(
@@ -9,8 +10,7 @@ final as (
             symbol='coalesce(stream_symbol, _symbol)',
             timeframe='_timeframe',
             start='time',
-            vwap='vwap',
-            trade_count='trade_count'
+            volume='null'
         ) }}
     from source
 )

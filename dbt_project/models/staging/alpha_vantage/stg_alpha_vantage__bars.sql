@@ -11,7 +11,12 @@ started as (
             when time_zone = 'US/Eastern'
                 then {{ utc_from_zoned_text('time', 'America/New_York') }}
         end as started_at,
-        case when asset_class in ('crypto', 'fx') then asset_class || ':' || _symbol end as pair_id
+        case when asset_class in ('crypto', 'fx') then asset_class || ':' || _symbol end as pair_id,
+        -- A day of currencies is one of UTC: no session, which `1d` means.
+        case
+            when asset_class = 'fx' and _timeframe = '1d' then '1d of UTC'
+            else _timeframe
+        end as given_timeframe
     from source
 ),
 
@@ -20,7 +25,7 @@ final as (
         {{ standard_bar(
             asset_class='asset_class',
             symbol='_symbol',
-            timeframe='_timeframe',
+            timeframe='given_timeframe',
             start='time',
             start_at='started_at',
             instrument_id='pair_id'

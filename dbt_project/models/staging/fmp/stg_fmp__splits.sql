@@ -7,7 +7,7 @@ final as (
         {{ standard_corporate_action(
             symbol='symbol',
             asset_class="'equity'",
-            action_type="'split'",
+            action_type="'split_or_spin_off'",
             ex_date='date',
             ratio='try_cast(numerator as double) / nullif(try_cast(denominator as double), 0)'
         ) }}
