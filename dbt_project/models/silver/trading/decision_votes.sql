@@ -7,7 +7,8 @@ votes as (
         decision_id,
         unnest(from_json(
             cast(provider_votes as json),
-            '[{"provider": "varchar", "action": "varchar", "confidence": "double", "weight": "double"}]'
+            '[{"provider": "varchar", "action": "varchar",
+               "confidence": "double", "weight": "double"}]'
         )) as vote,
         generate_subscripts(from_json(cast(provider_votes as json), '["json"]'), 1) as vote_number
     from decisions
