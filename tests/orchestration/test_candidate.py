@@ -214,10 +214,10 @@ def test_a_build_that_changes_nothing_publishes_nothing(small: Path, tmp_path: P
     settings = copied(small, tmp_path / "data")
     before = publication.versions(settings.data)
     record = build(settings)
-    assert record.status == "unchanged"
-    assert candidate_of(settings).stage == "unchanged"
     assert record.base_version == before[0].version
     assert record.table_hashes == record_of(settings.data, before[0].version).table_hashes
+    assert record.status == "unchanged"
+    assert candidate_of(settings).stage == "unchanged"
     assert line.publish(settings) is None
     assert publication.versions(settings.data) == before
     assert building.load(settings.data) is None, "the candidate is of no use any more"
