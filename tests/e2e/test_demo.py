@@ -288,14 +288,19 @@ def test_the_summary_has_the_figures(demo: Path, market: Path) -> None:
     assert f"sample bars|{SAMPLE_ROWS:,}|{SAMPLE_ROWS:,}|0|0" in figures
     simulated = f"{landed:,}|{kept:,}|{superseded}|{quarantined}"
     assert f"simulator bars (simulated)|{simulated}" in figures
-    for step in ("raw sample bars", "warehouse", "soda", "published market"):
+    for step in ("raw sample", "warehouse", "soda", "published market"):
         assert any(re.fullmatch(rf"{step}\|\d+\.\d", line) for line in figures)
     for command in ("make shell", "make dev", "make docs"):
         assert command in output
 
 
 def test_the_demo_leaves_nothing_outside_its_data_folder(demo: Path) -> None:
-    assert sorted(path.name for path in demo.iterdir()) == ["data", "home", "output.txt"]
+    assert sorted(path.name for path in demo.iterdir()) == [
+        "data",
+        "home",
+        "output.txt",
+        "pulls.yml",
+    ]
     assert not list(files_below(demo / "home"))
 
 

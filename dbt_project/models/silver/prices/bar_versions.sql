@@ -33,50 +33,7 @@ accepted as (
     {% endif %}
 ),
 
-confirmations as (
-    select
-        confirms_batch_id,
-        symbol,
-        timeframe,
-        start_at,
-        end_at,
-        fetched_at as confirmed_at
-    from requests
-    where confirms_batch_id is not null
-),
-
-confirmed as (
-    select
-        accepted._batch_id,
-        accepted._row,
-        max(confirmations.confirmed_at) as confirmed_at
-    from accepted
-    inner join confirmations
-        on
-            {{ is_confirmed_by('accepted', 'confirmations') }}
-    group by all
-),
-
-judged as (
-    select
-        accepted.*,
-        -- The last time that the vendor said so counts, also where it had said otherwise between.
-        greatest(accepted._fetched_at, confirmed.confirmed_at) as said_at,
-        accepted.bar_end_at + to_seconds(precedence.finality_lag_seconds) as settles_at,
-        said_at >= settles_at as is_final,
-        accepted.bar_end_at + to_seconds(precedence.availability_lag_seconds)
-            as regular_available_at,
-        precedence.precedence
-    from accepted
-    left join confirmed
-        on
-            accepted._batch_id = confirmed._batch_id
-            and accepted._row = confirmed._row
-    left join precedence
-        on
-            accepted.provider = precedence.provider
-            and accepted.asset_class = precedence.asset_class
-),
+{{ judged_versions('accepted') }},
 
 contested as (
     select
@@ -107,9 +64,7 @@ uncontested_versions as (
 ),
 
 contested_judged as (
-    select
-        judged.*,
-        {{ bar_values() }} as bar_values
+    select judged.*
     from judged
     semi join contested
         on
@@ -118,28 +73,11 @@ contested_judged as (
             and judged.bar_start_at = contested.bar_start_at
 ),
 
--- A version is told by its answer, and again by each that confirms it.
-tellings as (
-    select
-        *,
-        _fetched_at as told_at
-    from contested_judged
-    union all
-    select distinct
-        contested_judged.*,
-        confirmations.confirmed_at as told_at
-    from contested_judged
-    inner join confirmations
-        on
-            {{ is_confirmed_by('contested_judged', 'confirmations') }}
-            and contested_judged._fetched_at < confirmations.confirmed_at
-),
-
-{{ known_since('tellings') }},
+{{ known_versions('contested_judged', bar_values()) }},
 
 contested_versions as (
     select
-        * exclude (bar_values, known_at, is_first),
+        * exclude (known_at, is_first),
         row_number() over best = 1 as is_current,
         row_number() over best_of_provider = 1 as is_provider_current,
         is_first,
@@ -181,12 +119,7 @@ final as (
     select
         {{ bar_version_columns() }},
         is_final,
-        case
-            -- What came back was not believed until it was told again.
-            when not is_final then greatest(known_at, _fetched_at)
-            when is_first then regular_available_at
-            else greatest(known_at, regular_available_at)
-        end as available_at,
+        {{ version_available_at() }} as available_at,
         is_current,
         is_provider_current,
         superseded_by_batch_id,
