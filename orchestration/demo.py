@@ -3,7 +3,6 @@
 import shutil
 import time
 import uuid
-from collections import Counter
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,10 +114,11 @@ def run_demo(settings: Settings, progress: Console, output: Console) -> bool:
 def _show_steps(output: Console, seconds: dict[str, float], total: float) -> None:
     table = Table("step", title="Time", title_justify="left")
     table.add_column("seconds", justify="right")
-    by_provider: Counter[str] = Counter()
+    by_provider: dict[str, float] = {}
     for step, spent in seconds.items():
         # Steps of the lake are `raw <provider> <dataset>`.
-        by_provider[" ".join(step.split()[:2])] += spent
+        provider = " ".join(step.split()[:2])
+        by_provider[provider] = by_provider.get(provider, 0) + spent
     for step, spent in by_provider.items():
         table.add_row(step, f"{spent:.1f}")
     table.add_row("[bold]all, start-up included", f"[bold]{total:.1f}")

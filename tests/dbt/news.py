@@ -59,6 +59,7 @@ REFUSED_ARTICLES = {
     "no time": (article("b-2", GOOD_NEWS, published_at=""), ["missing_value"]),
     "no such day": (article("b-3", GOOD_NEWS, published_at="2024-02-30"), ["unreadable_time"]),
     "changed never": (article("b-4", GOOD_NEWS, updated_at="soon"), ["unreadable_time"]),
+    "too good": (article("b-7", GOOD_NEWS, sentiment_score="1.5"), ["score_out_of_range"]),
     "no number": (article("b-5", GOOD_NEWS, sentiment_score="high"), ["not_a_number"]),
     "tomorrow": (
         article("b-6", GOOD_NEWS, published_at="2024-01-22T12:00:00Z"),

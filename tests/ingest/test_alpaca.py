@@ -26,6 +26,7 @@ from ingest.provider import (
     TerminalError,
     UnknownSymbolError,
 )
+from ingest.providers import alpaca
 from ingest.providers.alpaca import (
     ACTIONS_PER_PAGE,
     SYMBOLS_PER_REQUEST,
@@ -323,7 +324,10 @@ def test_a_minute_that_has_just_begun_is_asked_for(world: World) -> None:
 # -- many symbols ----------------------------------------------------------------------------------
 
 
-def test_symbols_asked_for_at_the_same_time_share_a_request(world: World) -> None:
+def test_symbols_asked_for_at_the_same_time_share_a_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alpaca, "LINGER_SECONDS", 1)  # however slow the machine is
     start = at("2026-03-09T14:00")
     symbols = [f"S{number:03}" for number in range(2 * SYMBOLS_PER_REQUEST + 50)]
     for symbol in symbols:

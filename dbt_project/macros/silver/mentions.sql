@@ -150,3 +150,13 @@
             and not coalesce(isfinite(try_cast(score as double)), false)
     )) > 0
 {%- endmacro %}
+
+
+{% macro has_scores_out_of_range(symbol_scores) -%}
+    {#- Whether any score of `standard_sentiment_scores` is a number below -1 or above 1. -#}
+    {{ symbol_scores }} is not null
+    and len(list_filter(
+        json_extract_string({{ symbol_scores }}, '$[*].score'),
+        lambda score: abs(try_cast(score as double)) > 1
+    )) > 0
+{%- endmacro %}

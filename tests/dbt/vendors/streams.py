@@ -25,11 +25,22 @@ DAY = "2026-11-20"
 def land(lake: Landing) -> None:
     """Land trades with corrections, bars with updates, what REST then says, and sent messages."""
     lake.land(
-        *("alpaca", "assets", [_asset("STRM", "us_equity"), _asset("STRM/USD", "crypto")]),
+        *(
+            "alpaca",
+            "assets",
+            [
+                _asset(name, of)
+                for name, of in [
+                    *(("STRM", "us_equity"), ("STRM/USD", "crypto")),
+                    *(("STRM2", "us_equity"), ("STRM2/USD", "crypto")),
+                ]
+            ],
+        ),
         fetched="2026-11-19T00:00Z",
         is_complete=False,
     )
     _land_alpaca_trades(lake)
+    _land_other_alpaca_feeds(lake)
     _land_alpaca_bars(lake)
     _land_coinbase(lake)
     _land_served(lake)
@@ -56,6 +67,16 @@ def _land_alpaca_trades(lake: Landing) -> None:
             alpaca.quote(2, "0", "100.30", symbol="STRM"),
         ),
     )
+
+
+def _land_other_alpaca_feeds(lake: Landing) -> None:
+    """Land a trade and a quote of the consolidated tape, and a quote of a pair."""
+    tape = _alpaca("sip", "STRM2", channels=("trades", "quotes"))
+    quote = alpaca.quote(1, "100.00", "100.20", symbol="STRM2")
+    _stream(lake, tape, f"{DAY}T15:00:05Z", frame(alpaca.trade(1, symbol="STRM2"), quote))
+    pair = _alpaca("crypto", "STRM2/USD", channels=("quotes",))
+    quote = alpaca.quote(1, "100.00", "100.20", symbol="STRM2/USD")
+    _stream(lake, pair, f"{DAY}T15:00:05Z", frame(quote))
 
 
 def _land_alpaca_bars(lake: Landing) -> None:

@@ -21,6 +21,10 @@ final as (
                 ~ ' or ' ~ has_unreadable_scores('symbol_scores')
             ),
             (
+                'score_out_of_range',
+                'abs(overall_score) > 1 or ' ~ has_scores_out_of_range('symbol_scores')
+            ),
+            (
                 'unreadable_time',
                 '(published_text is not null and published_at is null)'
                 ~ ' or (updated_text is not null and updated_at is null)'

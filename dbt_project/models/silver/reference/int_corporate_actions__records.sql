@@ -6,6 +6,10 @@ symbol_map as (
     select * from {{ ref('int_instruments__symbol_map') }}
 ),
 
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
 actions as (
     select
         * replace (
@@ -36,6 +40,7 @@ final as (
                 ~ " and coalesce(ratio_text, amount_text, new_share_ratio_text) is null)"
                 ~ " or (action_type = 'name_change' and new_symbol is null)"
             ),
+            ('unknown_asset_class', 'asset_classes.asset_class is null'),
             ('not_a_number', unreadable_numbers(['ratio', 'amount', 'new_share_ratio'])),
             ('not_positive', 'ratio <= 0 or amount <= 0 or new_share_ratio <= 0'),
             ('unreadable_time', 'ex_date_text is not null and ex_date is null'),
@@ -51,6 +56,7 @@ final as (
             ),
         ]) }} as reasons
     from actions
+    left join asset_classes on actions.asset_class = asset_classes.asset_class
     left join symbol_map
         on
             actions.provider = symbol_map.provider
