@@ -316,6 +316,7 @@ def two_files() -> bytes:
         zipped("a.csv", b"\xff" + b",1" * 11),
         zipped("a.csv", ""),
     ],
+    ids=["no zip", "nothing", "two files", "cut short", "not text", "no rows"],
 )
 def test_an_archive_that_cannot_be_unpacked_is_malformed(vendor: FakeBinance, body: bytes) -> None:
     vendor.put_archive(ZIP, body)
