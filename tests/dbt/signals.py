@@ -29,6 +29,11 @@ KEYS = {
     "multi_timeframe_analysis": "instrument_id, bar_end_at",
     "signal_events": "instrument_id, timeframe, bar_start_at, event",
 }
+OTHER_KEYS = {
+    "int_signals__observed": "instrument_id, timeframe, observed_at",
+    "decision_history": "decision_id",
+}
+"""Of tables that repeat signals and that these models alone do not build."""
 SECONDS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
 EPOCH = np.datetime64("2020-01-01", "us")
 
@@ -234,7 +239,7 @@ class Signals:
 def stored(database: Path, table: str) -> pa.Table:
     """Return a table of signals in the order of its key."""
     with closing(connect(database)) as connection:
-        query = f"select * from silver.{table} order by {KEYS[table]}"
+        query = f"select * from silver.{table} order by {(KEYS | OTHER_KEYS)[table]}"
         return connection.sql(query).to_arrow_table()
 
 

@@ -4,14 +4,16 @@
         from its restart on, and the model's SQL runs once per batch of series, so that memory is
         bounded however many bars there are. The SQL says `this_batch()` where it reads the restarts.
 
-        Config: `series_key`, the columns of the table that a restart is matched by.
+        Config: `series_key`, the columns of the table that a restart is matched by. Or `restarts`,
+        another model that lists series and their batches: then the table holds these and no others.
     -#}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}
-    {%- set restarts = ref('int_signals__restarts') -%}
+    {%- set restarts = ref(config.get('restarts', 'int_signals__restarts')) -%}
     {%- set key = series_key(config.get('series_key')) -%}
     {%- set columns = model.columns.keys() | join(', ') -%}
-    {%- set rebuilt = existing is none or existing.is_view or signals_are_rebuilt() -%}
+    {%- set rebuilt = existing is none or existing.is_view or config.get('restarts') is not none
+        or signals_are_rebuilt() -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
@@ -81,7 +83,8 @@
     {% if flags.FULL_REFRESH or not execute %}
         {% do return(flags.FULL_REFRESH) %}
     {% endif %}
-    {% for node in graph.nodes.values() if node.config.materialized == 'by_series' %}
+    {% for node in graph.nodes.values()
+        if node.config.materialized == 'by_series' and not node.config.get('restarts') %}
         {% if node.name in var('refresh_models') or not relation_exists(node.schema, node.name) %}
             {% do return(true) %}
         {% endif %}

@@ -30,7 +30,8 @@
         | map(attribute='node') | map(attribute='name') | list -%}
     {%- set remembering = [] -%}
     {%- for node in graph.nodes.values() -%}
-        {%- if 'bars_family' in node.config.get('tags', []) or node.config.materialized == 'by_series' -%}
+        {%- set tags = node.config.get('tags', []) -%}
+        {%- if 'bars_family' in tags or 'of_bars' in tags or node.config.materialized == 'by_series' -%}
             {%- do remembering.append(node.name) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -1,7 +1,6 @@
 -- depends_on: {{ ref('int_bars__touched_sessions') }}, {{ ref('int_bars__split_factors') }}
 {{ config(schema='staging') }}
-{#- With this many bars kept, no average is in its seed and every rolling window is full. -#}
-{%- set lookback_bars = [300, var('regime_volatility_window')] | max -%}
+{%- set kept_bars = lookback_bars() -%}
 {%- set rebuilt = signals_are_rebuilt() -%}
 {#- Whatever of a bar is copied into `market_data_enriched`, or computed from. -#}
 {%- set compared = [
@@ -147,7 +146,7 @@ last_kept as (
             and indicators.timeframe = restarts.timeframe
             and indicators.bar_start_at < restarts.restart_at
     group by all
-    having max(indicators.bar_no) >= {{ lookback_bars }}
+    having max(indicators.bar_no) >= {{ kept_bars }}
 ),
 
 kept as (
@@ -164,7 +163,7 @@ kept as (
             indicators.instrument_id = last_kept.instrument_id
             and indicators.timeframe = last_kept.timeframe
             and indicators.bar_no <= last_kept.resume_bar_no
-            and indicators.bar_no > last_kept.resume_bar_no - {{ lookback_bars }}
+            and indicators.bar_no > last_kept.resume_bar_no - {{ kept_bars }}
     group by all
 ),
 {% endif %}
@@ -203,7 +202,7 @@ series as (
         coalesce(kept.input_from_bar_no, 0) as input_from_bar_no,
         case
             when kept.resume_at is null then bar_counts.bar_count
-            else bar_counts.restarted_count + {{ lookback_bars }}
+            else bar_counts.restarted_count + {{ kept_bars }}
         end as input_count
     from restarts
     left join bar_counts
@@ -251,8 +250,7 @@ final as (
         series.resume_bar_no,
         series.input_from_at,
         series.input_from_bar_no,
-        ceil(asset_classes.session_seconds / timeframes.seconds) * asset_classes.sessions_per_year
-            as bars_per_year,
+        {{ bars_per_year() }} as bars_per_year,
         cast(coalesce(batches.batch_no, 0) as bigint) as batch_no
     from series
     inner join asset_classes

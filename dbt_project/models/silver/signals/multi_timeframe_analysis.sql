@@ -13,17 +13,8 @@ with restarts as (
 enriched as (
     select
         *,
-        case
-            when close > sma_20 and macd_histogram_12_26_9 > 0 then 1
-            when close < sma_20 and macd_histogram_12_26_9 < 0 then -1
-            when sma_20 is not null and macd_histogram_12_26_9 is not null then 0
-        end as direction,
-        case
-            when rsi_14 >= {{ var('event_rsi_levels')[1] }} then 'overbought'
-            when rsi_14 <= {{ var('event_rsi_levels')[0] }} then 'oversold'
-            when rsi_14 >= 50 then 'positive'
-            when rsi_14 < 50 then 'negative'
-        end as momentum
+        {{ direction('close', 'sma_20', 'macd_histogram_12_26_9') | indent(4) }} as direction,
+        {{ momentum_of('rsi_14') | indent(4) }} as momentum
     from {{ ref('market_data_enriched') }}
     where instrument_id in (select restarts.instrument_id from restarts)
 ),
@@ -120,16 +111,6 @@ directions as (
     from looked_at_{{ timeframes[-1] }}
 ),
 
-counted as (
-    select
-        *,
-        list_sum(directions) as direction_sum,
-        len(list_filter(directions, lambda one: one is not null)) as available_count,
-        len(list_filter(directions, lambda one: one > 0)) as rising_count,
-        len(list_filter(directions, lambda one: one < 0)) as falling_count
-    from directions
-),
-
 final as (
     select
         instrument_id,
@@ -144,11 +125,8 @@ final as (
         momentum_{{ timeframe }},
         regime_{{ timeframe }},
         {% endfor %}
-        direction_sum / nullif(available_count, 0) as confluence_score,
-        case sign(direction_sum) when 1 then rising_count when -1 then falling_count else 0 end
-            as agreeing_count,
-        available_count
-    from counted
+        {{ confluence('directions') }}
+    from directions
 )
 
 select * from final
