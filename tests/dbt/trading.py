@@ -2,7 +2,7 @@
 
 import json
 
-from tests.dbt.landing import Landing
+from tests.dbt.landing import Landing, listing
 
 VOTES = [
     {"provider": "momentum", "action": "buy", "confidence": 0.9, "weight": 1},
@@ -45,32 +45,59 @@ MOVEMENT = {
     "amount": "10000.00",
     "kind": "opening",
 }
+HELD = {**EXECUTION, "account_id": "saver", "fee": "1.5"} | {
+    "asset_class": "equity",
+    "symbol": "PAY",
+    "price": "100",
+    "quantity": "30",
+}
+IN_EUROS = {**HELD, "asset_class": "crypto", "symbol": "BTC/EUR", "price": "42000"} | {
+    "executed_at": "2024-01-10T10:00Z",
+    "quantity": "0.1",
+    "quote_currency": "EUR",
+}
+HOLDINGS = [
+    {**HELD, "execution_id": "h-1", "executed_at": "2024-01-05T15:00Z"},
+    {**HELD, "execution_id": "h-2", "executed_at": "2024-01-12T15:00Z"}
+    | {"side": "sell", "quantity": "20", "price": "60"},
+    {**IN_EUROS, "execution_id": "h-3"},
+]
+"""Shares that pay a dividend and are split while they are held, and a pair quoted in euros."""
+
+ACCOUNTS = (
+    {"account_id": "main"},
+    {"account_id": "other"},
+    {"account_id": "saver", "amount": "1000000"},
+)
+PAYS = {"asset_class": "equity", "symbol": "PAY", "currency": "USD"}
+ACTIONS = [
+    {**PAYS, "action_type": "dividend", "ex_date": "2024-01-10", "amount": "0.5"},
+    {**PAYS, "action_type": "split", "ex_date": "2024-01-11", "ratio": "2"},
+]
 
 
-def land_trading(lake: Landing) -> None:
-    """Land each record, one told again, and one of each kind that is not good enough."""
+LISTED = listing("BTC/USD", "BTC/USD", "2020-01-01", asset_class="crypto", name="Bitcoin")
+"""What is traded, for a lake in which nothing else speaks of it."""
+
+
+def land_trading(lake: Landing, *, bad: bool = True) -> None:
+    """Land each record, one told again, and with `bad` one of each kind that is not good enough."""
     first, again = "2024-01-11T00:00Z", "2024-01-12T00:00Z"
-    lake.land(
-        "inbox",
-        "decisions",
-        [DECISION, {**DECISION, "decision_id": "d-2"}, {**DECISION, "timeframe": "2h"}],
-        fetched=first,
-    )
-    lake.land("inbox", "decisions", [{**DECISION, "action": "sell"}], fetched=again)
-    lake.land(
-        "inbox",
-        "executions",
-        [
-            EXECUTION,
-            {**EXECUTION, "account_id": "other"},
+    decisions = [DECISION, {**DECISION, "decision_id": "d-2"}]
+    executions = [EXECUTION, {**EXECUTION, "account_id": "other"}]
+    movements = [{**MOVEMENT, **account} for account in ACCOUNTS]
+    if bad:
+        decisions.append({**DECISION, "timeframe": "2h"})
+        executions += [
             {**EXECUTION, "execution_id": "e-2", "side": "sell", "quantity": "0"},
-        ],
-        fetched=first,
-    )
-    lake.land("inbox", "executions", [{**EXECUTION, "fee": "0.05"}], fetched=again)
-    lake.land(
-        "inbox",
-        "cash_movements",
-        [MOVEMENT, {**MOVEMENT, "movement_id": "m-2", "kind": "deposit", "amount": "1e"}],
-        fetched=first,
-    )
+            {**IN_EUROS, "execution_id": "h-4", "quote_currency": "XAU"},
+        ]
+        movements.append({**MOVEMENT, "movement_id": "m-2", "kind": "deposit", "amount": "1e"})
+    else:
+        lake.land("inbox", "instruments", [LISTED], fetched=first)
+    lake.land("inbox", "decisions", decisions, fetched=first)
+    lake.land("inbox", "decisions", [{**DECISION, "action": "sell"}], fetched=again)
+    lake.land("inbox", "executions", executions, fetched=first)
+    lake.land("inbox", "executions", [{**EXECUTION, "fee": "0.05"}, *HOLDINGS], fetched=again)
+    lake.land("inbox", "cash_movements", movements, fetched=first)
+    lake.land("inbox", "corporate_actions", ACTIONS, fetched=first)

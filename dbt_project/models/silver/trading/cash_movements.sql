@@ -12,6 +12,11 @@ final as (
         currency,
         amount,
         moved_at,
+        base_currency,
+        case
+            when amount_rate = 1 then cast(amount as decimal(38, 12))
+            else {{ amount('amount', 'amount_rate') }}
+        end as amount_base,
         _fetched_at,
         _batch_id,
         _row

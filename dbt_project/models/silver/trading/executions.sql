@@ -4,6 +4,37 @@ with records as (
 ),
 
 -- An execution told again replaces what was said of it before.
+latest as (
+    select *
+    from records
+    qualify
+        row_number() over (
+            partition by account_id, execution_id
+            order by _fetched_at desc, _batch_id desc, _row desc
+        ) = 1
+),
+
+traded as (
+    select
+        *,
+        {{ amount('quantity', 'price') }} as gross_amount
+    from latest
+),
+
+converted as (
+    select
+        *,
+        case
+            when price_rate = 1 then gross_amount
+            else {{ amount('gross_amount', 'price_rate') }}
+        end as gross_amount_base,
+        case
+            when fee_rate = 1 then cast(fee as decimal(38, 12))
+            else {{ amount('fee', 'fee_rate') }}
+        end as fee_base
+    from traded
+),
+
 final as (
     select
         execution_id,
@@ -22,15 +53,17 @@ final as (
         fee_currency,
         venue,
         executed_at,
+        base_currency,
+        price_rate as currency_rate,
+        gross_amount,
+        gross_amount_base,
+        fee_base,
+        case side when 'buy' then -gross_amount_base else gross_amount_base end - fee_base
+            as cash_change_base,
         _fetched_at,
         _batch_id,
         _row
-    from records
-    qualify
-        row_number() over (
-            partition by account_id, execution_id
-            order by _fetched_at desc, _batch_id desc, _row desc
-        ) = 1
+    from converted
 )
 
 select * from final

@@ -1,0 +1,18 @@
+{% macro exact_quotient(dividend, divisor) %}
+    {#-
+        A decimal with 18 places by a whole number, to 18 places. Decimals divide as doubles, which hold
+        16 digits: what is left after a first quotient is divided once more.
+    -#}
+    {%- set first
+        = 'cast(cast(' ~ dividend ~ ' as double) / cast(' ~ divisor ~ ' as double)'
+        ~ ' as decimal(38, 18))' -%}
+    case
+        when {{ divisor }} = 1 then {{ dividend }}
+        else
+            {{ first }} + cast(
+                cast({{ dividend }} - {{ first }} * {{ divisor }} as double)
+                / cast({{ divisor }} as double)
+                as decimal(38, 18)
+            )
+    end
+{%- endmacro %}

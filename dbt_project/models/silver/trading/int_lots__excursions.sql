@@ -1,0 +1,327 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='lot_id',
+    post_hook="delete from {{ this }} where lot_id not in (select lot_id from {{ ref('int_lots__matched') }})"
+) }}
+{#- Extremes of whole blocks of so many bars are kept, and of 1, 2, 4, … blocks from each on. -#}
+{%- set block_size = 32 -%}
+{%- set levels = 18 -%}
+
+with all_lots as (
+    select * from {{ ref('int_lots__matched') }}
+),
+
+share_units as (
+    select * from {{ ref('int_trading__share_units') }}
+),
+
+last_closes as (
+    select
+        instrument_id,
+        max(bar_end_at) as bar_end_at
+    from {{ ref('int_trading__closes') }}
+    group by instrument_id
+),
+
+traded as (
+    select distinct instrument_id from all_lots
+),
+
+-- Bars as vendors gave them: those derived from them reach no further. Prices in the units that no
+-- split changes.
+bars as (
+    select
+        bars.instrument_id,
+        bars.timeframe,
+        bars.session_date,
+        bars.bar_start_at,
+        bars.bar_end_at,
+        bars.high / coalesce(share_units.units_per_share, 1) as high,
+        bars.low / coalesce(share_units.units_per_share, 1) as low
+    from {{ ref('bars') }} as bars
+    semi join traded on bars.instrument_id = traded.instrument_id
+    left join share_units
+        on
+            bars.instrument_id = share_units.instrument_id
+            and bars.session_date >= share_units.valid_from
+            and bars.session_date < share_units.valid_to
+    where bars.is_final and not bars.is_derived
+),
+
+-- What bars there are, as one number that grows from session to session.
+sessions as (
+    select
+        instrument_id,
+        min(bar_start_at) as first_bar_at,
+        sum(cast(hash(timeframe, bar_start_at, bar_end_at, high, low) >> 24 as hugeint))
+            as digest
+    from bars
+    group by instrument_id, session_date
+),
+
+digests as (
+    select
+        instrument_id,
+        first_bar_at,
+        digest,
+        sum(digest) over (
+            partition by instrument_id
+            order by first_bar_at
+            rows between unbounded preceding and current row
+        ) as digest_so_far
+    from sessions
+    where digest is not null
+),
+
+lives as (
+    select
+        all_lots.lot_id,
+        all_lots.instrument_id,
+        all_lots.opened_at,
+        coalesce(all_lots.closed_at, last_closes.bar_end_at) as until_at,
+        all_lots.units_per_share
+    from all_lots
+    left join last_closes on all_lots.instrument_id = last_closes.instrument_id
+),
+
+-- From the same life and the same bars follow the same extremes.
+lots as (
+    select
+        lives.lot_id,
+        lives.instrument_id,
+        lives.opened_at,
+        lives.until_at,
+        {{ surrogate_key([
+            'lives.opened_at', 'lives.until_at', 'lives.units_per_share',
+            'last_session.digest_so_far'
+            ~ ' - coalesce(first_session.digest_so_far - first_session.digest, 0)',
+        ]) }} as basis
+    from lives
+    asof left join digests as first_session
+        on
+            lives.instrument_id = first_session.instrument_id
+            and lives.opened_at >= first_session.first_bar_at
+    asof left join digests as last_session
+        on
+            lives.instrument_id = last_session.instrument_id
+            and lives.until_at > last_session.first_bar_at
+),
+
+changed_lots as (
+    select lots.*
+    from lots
+    {% if is_incremental() %}
+    anti join {{ this }} as kept
+        on
+            lots.lot_id = kept.lot_id
+            and lots.basis = kept.basis
+    {% endif %}
+),
+
+changed_spans as (
+    select
+        instrument_id,
+        min(opened_at) as first_at,
+        max(until_at) as last_at
+    from changed_lots
+    group by instrument_id
+),
+
+series as (
+    select
+        bars.instrument_id,
+        bars.timeframe,
+        row_number() over (order by bars.instrument_id, bars.timeframe) as series_no
+    from bars
+    inner join changed_spans on bars.instrument_id = changed_spans.instrument_id
+    group by bars.instrument_id, bars.timeframe
+),
+
+numbered as (
+    select
+        series.series_no,
+        bars.bar_start_at,
+        bars.bar_end_at,
+        bars.high,
+        bars.low,
+        row_number() over (partition by series.series_no order by bars.bar_start_at) as bar_no
+    from bars
+    inner join series
+        on
+            bars.instrument_id = series.instrument_id
+            and bars.timeframe = series.timeframe
+    inner join changed_spans
+        on
+            bars.instrument_id = changed_spans.instrument_id
+            and bars.bar_start_at >= changed_spans.first_at
+            and bars.bar_end_at <= changed_spans.last_at
+),
+
+in_blocks as (
+    select
+        *,
+        bar_no // {{ block_size }} as block_no,
+        max(high) over since_start as high_since_start,
+        min(low) over since_start as low_since_start,
+        max(high) over until_end as high_until_end,
+        min(low) over until_end as low_until_end
+    from numbered
+    window
+        since_start as (
+            partition by series_no, bar_no // {{ block_size }}
+            order by bar_no
+            rows between unbounded preceding and current row
+        ),
+        until_end as (
+            partition by series_no, bar_no // {{ block_size }}
+            order by bar_no
+            rows between current row and unbounded following
+        )
+),
+
+blocks as (
+    select
+        series_no,
+        bar_no // {{ block_size }} as block_no,
+        max(high) as high,
+        min(low) as low
+    from numbered
+    group by all
+),
+
+-- Any stretch of blocks is covered by two that are as long as a power of two.
+stretches as (
+    select
+        series_no,
+        block_no,
+        [
+            {%- for level in range(levels) %}
+            max(high) over (
+                partition by series_no
+                order by block_no
+                rows between current row and {{ 2 ** level - 1 }} following
+            ){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as highs,
+        [
+            {%- for level in range(levels) %}
+            min(low) over (
+                partition by series_no
+                order by block_no
+                rows between current row and {{ 2 ** level - 1 }} following
+            ){{ ',' if not loop.last }}
+            {%- endfor %}
+        ] as lows
+    from blocks
+),
+
+lot_series as (
+    select
+        changed_lots.lot_id,
+        changed_lots.opened_at,
+        changed_lots.until_at,
+        series.series_no
+    from changed_lots
+    inner join series on changed_lots.instrument_id = series.instrument_id
+),
+
+-- The first bar that starts, and the last that ends, while the lot is open.
+lot_bars as (
+    select
+        lot_series.lot_id,
+        lot_series.series_no,
+        first_bar.bar_no as first_bar_no,
+        last_bar.bar_no as last_bar_no,
+        first_bar.block_no as first_block_no,
+        last_bar.block_no as last_block_no,
+        first_bar.high_until_end,
+        first_bar.low_until_end,
+        last_bar.high_since_start,
+        last_bar.low_since_start,
+        cast(
+            floor(log2(nullif(greatest(last_bar.block_no - first_bar.block_no - 1, 0), 0)))
+            as integer
+        ) as level
+    from lot_series
+    asof inner join in_blocks as first_bar
+        on
+            lot_series.series_no = first_bar.series_no
+            and lot_series.opened_at <= first_bar.bar_start_at
+    asof inner join in_blocks as last_bar
+        on
+            lot_series.series_no = last_bar.series_no
+            and lot_series.until_at >= last_bar.bar_end_at
+    where first_bar.bar_no <= last_bar.bar_no
+),
+
+within_a_block as (
+    select
+        lot_bars.lot_id,
+        max(in_blocks.high) as high,
+        min(in_blocks.low) as low
+    from lot_bars
+    inner join in_blocks
+        on
+            lot_bars.series_no = in_blocks.series_no
+            and lot_bars.first_block_no = in_blocks.block_no
+            and lot_bars.first_bar_no <= in_blocks.bar_no
+            and lot_bars.last_bar_no >= in_blocks.bar_no
+    where lot_bars.first_block_no = lot_bars.last_block_no
+    group by lot_bars.lot_id
+),
+
+across_blocks as (
+    select
+        lot_bars.lot_id,
+        greatest(
+            lot_bars.high_until_end,
+            lot_bars.high_since_start,
+            first_stretch.highs[lot_bars.level + 1],
+            last_stretch.highs[lot_bars.level + 1]
+        ) as high,
+        least(
+            lot_bars.low_until_end,
+            lot_bars.low_since_start,
+            first_stretch.lows[lot_bars.level + 1],
+            last_stretch.lows[lot_bars.level + 1]
+        ) as low
+    from lot_bars
+    left join stretches as first_stretch
+        on
+            lot_bars.series_no = first_stretch.series_no
+            and lot_bars.first_block_no + 1 = first_stretch.block_no
+    left join stretches as last_stretch
+        on
+            lot_bars.series_no = last_stretch.series_no
+            and lot_bars.last_block_no - cast(pow(2, lot_bars.level) as bigint)
+            = last_stretch.block_no
+    where lot_bars.first_block_no < lot_bars.last_block_no
+),
+
+extremes as (
+    select * from within_a_block
+    union all
+    select * from across_blocks
+),
+
+highest_and_lowest as (
+    select
+        lot_id,
+        max(high) as highest,
+        min(low) as lowest
+    from extremes
+    group by lot_id
+),
+
+final as (
+    select
+        changed_lots.lot_id,
+        changed_lots.basis,
+        highest_and_lowest.highest,
+        highest_and_lowest.lowest
+    from changed_lots
+    left join highest_and_lowest on changed_lots.lot_id = highest_and_lowest.lot_id
+)
+
+select * from final
