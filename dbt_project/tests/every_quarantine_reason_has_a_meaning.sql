@@ -7,6 +7,8 @@ with given as (
     select unnest(reasons) as reason from {{ ref('reference_quarantined') }}
     union
     select unnest(reasons) as reason from {{ ref('ticks_quarantined') }}
+    union
+    select unnest(reasons) as reason from {{ ref('trading_quarantined') }}
 )
 
 select given.reason

@@ -1,0 +1,267 @@
+{%- set horizons = forward_horizons() -%}
+{%- set keys = [
+    'is_simulated', 'base_currency', 'timeframe', 'asset_class', 'instrument_id', 'regime',
+    'signal_provider',
+] -%}
+{%- set measures = [
+    'outcome_count', 'hit_sample_count', 'hit_rate', 'mean_directed_return', 'brier_score',
+    'information_coefficient',
+] -%}
+
+with decisions as (
+    select * from {{ ref('fct_decisions') }}
+),
+
+last_votes as (
+    select * from {{ ref('int_votes__last') }}
+),
+
+lots as (
+    select
+        parts.*,
+        lifecycle.base_currency
+    from {{ ref('int_lots__attributed') }} as parts
+    inner join {{ ref('trade_lifecycle') }} as lifecycle on parts.lot_id = lifecycle.lot_id
+),
+
+results as (
+    select
+        lots.decision_id,
+        lots.signal_provider,
+        count(*) as lot_count,
+        sum(lots.net_pnl_base) as net_pnl_base
+    from lots
+    inner join decisions
+        on
+            lots.decision_id = decisions.decision_id
+            and lots.base_currency = decisions.base_currency
+    group by lots.decision_id, lots.signal_provider
+),
+
+votes as (
+    select
+        decisions.is_simulated,
+        decisions.base_currency,
+        decisions.timeframe,
+        decisions.asset_class,
+        decisions.instrument_id,
+        coalesce(decisions.regime, '(none)') as regime,
+        last_votes.signal_provider,
+        last_votes.action,
+        last_votes.is_agreeing,
+        last_votes.direction,
+        last_votes.confidence,
+        {% for bars in horizons %}
+        decisions.{{ after_bars('return', bars) }},
+        {% endfor %}
+        coalesce(results.lot_count, 0) as lot_count,
+        results.net_pnl_base
+    from last_votes
+    inner join decisions on last_votes.decision_id = decisions.decision_id
+    left join results
+        on
+            last_votes.decision_id = results.decision_id
+            and last_votes.signal_provider = results.signal_provider
+),
+
+combinations as (
+    select distinct {{ keys | join(', ') }}
+    from votes
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (order by {{ keys | join(', ') }}) as combination_no
+    from combinations
+),
+
+-- Every vote counts in each of these.
+rollups as (
+    select told_apart.* from (
+        values
+        (true, true, true),
+        (true, true, false),
+        (true, false, true),
+        (true, false, false),
+        (false, false, true),
+        (false, false, false)
+    ) as told_apart (by_asset_class, by_instrument, by_regime)
+),
+
+memberships as (
+    select
+        numbered.combination_no,
+        numbered.is_simulated,
+        numbered.base_currency,
+        numbered.timeframe,
+        case when rollups.by_asset_class then numbered.asset_class else '(all)' end
+            as asset_class,
+        case when rollups.by_instrument then numbered.instrument_id else '(all)' end
+            as instrument_id,
+        case when rollups.by_regime then numbered.regime else '(all)' end as regime,
+        numbered.signal_provider
+    from numbered
+    cross join rollups
+),
+
+grouped as (
+    select
+        *,
+        dense_rank() over (order by {{ keys | join(', ') }}) as group_no
+    from memberships
+),
+
+members as (
+    select
+        grouped.group_no,
+        votes.action,
+        votes.is_agreeing,
+        votes.direction,
+        votes.confidence,
+        {% for bars in horizons %}
+        votes.{{ after_bars('return', bars) }},
+        {% endfor %}
+        votes.lot_count,
+        votes.net_pnl_base
+    from votes
+    inner join numbered
+        on
+            votes.is_simulated = numbered.is_simulated
+            and votes.base_currency = numbered.base_currency
+            and votes.timeframe = numbered.timeframe
+            and votes.asset_class = numbered.asset_class
+            and votes.instrument_id = numbered.instrument_id
+            and votes.regime = numbered.regime
+            and votes.signal_provider = numbered.signal_provider
+    inner join grouped on numbered.combination_no = grouped.combination_no
+),
+
+counts as (
+    select
+        group_no,
+        count(*) as vote_count,
+        count(*) filter (where action = 'buy') as buy_vote_count,
+        count(*) filter (where action = 'sell') as sell_vote_count,
+        count(*) filter (where action = 'hold') as hold_vote_count,
+        count(*) filter (where is_agreeing) as agreeing_vote_count,
+        {{ exact_average('confidence') }} as mean_confidence,
+        cast(sum(lot_count) as bigint) as lot_count,
+        cast(coalesce(sum(net_pnl_base), 0) as decimal(38, 12)) as attributed_pnl_base
+    from members
+    group by group_no
+),
+
+judged as (
+    {% for bars in horizons %}
+    select
+        group_no,
+        {{ bars }} as horizon_bars,
+        direction,
+        confidence,
+        direction * confidence as signed_confidence,
+        {{ after_bars('return', bars) }} as forward_return,
+        {{ is_hit('direction', after_bars('return', bars)) }} as is_hit
+    from members
+    where {{ after_bars('return', bars) }} is not null
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+scores as (
+    select
+        group_no,
+        horizon_bars,
+        count(*) as outcome_count,
+        count(is_hit) as hit_sample_count,
+        {{ hit_rate('is_hit') }} as hit_rate,
+        {{ exact_average('direction * forward_return') }} as mean_directed_return,
+        {{ brier_score('confidence', 'is_hit') }} as brier_score
+    from judged
+    group by group_no, horizon_bars
+),
+
+ranked as (
+    select
+        group_no,
+        horizon_bars,
+        {{ doubled_rank('signed_confidence', 'group_no, horizon_bars') }} as confidence_rank,
+        {{ doubled_rank('forward_return', 'group_no, horizon_bars') }} as return_rank
+    from judged
+    where signed_confidence is not null
+),
+
+correlations as (
+    select
+        group_no,
+        horizon_bars,
+        {{ rank_correlation('confidence_rank', 'return_rank') }} as information_coefficient
+    from ranked
+    group by group_no, horizon_bars
+),
+
+measured as (
+    select
+        scores.*,
+        correlations.information_coefficient
+    from scores
+    left join correlations
+        on
+            scores.group_no = correlations.group_no
+            and scores.horizon_bars = correlations.horizon_bars
+),
+
+horizons as (
+    select
+        {% for bars in horizons %}
+        {% for measure in measures %}
+        max(case when horizon_bars = {{ bars }} then {{ measure }} end)
+            as {{ after_bars(measure, bars) }},
+        {% endfor %}
+        {% endfor %}
+        group_no
+    from measured
+    group by group_no
+),
+
+named as (
+    select distinct
+        group_no,
+        {{ keys | join(', ') }}
+    from grouped
+),
+
+final as (
+    select
+        named.is_simulated,
+        named.base_currency,
+        named.timeframe,
+        named.asset_class,
+        named.instrument_id,
+        named.regime,
+        named.signal_provider,
+        counts.vote_count,
+        counts.buy_vote_count,
+        counts.sell_vote_count,
+        counts.hold_vote_count,
+        counts.agreeing_vote_count,
+        counts.mean_confidence,
+        {% for bars in horizons %}
+        coalesce(horizons.{{ after_bars('outcome_count', bars) }}, 0)
+            as {{ after_bars('outcome_count', bars) }},
+        coalesce(horizons.{{ after_bars('hit_sample_count', bars) }}, 0)
+            as {{ after_bars('hit_sample_count', bars) }},
+        horizons.{{ after_bars('hit_rate', bars) }},
+        horizons.{{ after_bars('mean_directed_return', bars) }},
+        horizons.{{ after_bars('information_coefficient', bars) }},
+        horizons.{{ after_bars('brier_score', bars) }},
+        {% endfor %}
+        counts.lot_count,
+        counts.attributed_pnl_base
+    from named
+    inner join counts on named.group_no = counts.group_no
+    left join horizons on named.group_no = horizons.group_no
+)
+
+select * from final
+order by {{ keys | join(', ') }}
