@@ -107,6 +107,11 @@ class DataDir:
         return self.root / "quality"
 
     @property
+    def features(self) -> Path:
+        """Return the folder of feature snapshots."""
+        return self.root / "features"
+
+    @property
     def dagster_home(self) -> Path:
         """Return the folder of Dagster's own storage."""
         return self.root / "dagster"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -45,6 +45,7 @@ from orchestration import line, publication, summary
 from orchestration.candidate import BuildError
 from orchestration.chart import ChartError, write_chart
 from orchestration.dbt import DbtError, environment, executable, project_dir
+from orchestration.features import FeaturesError, export_features
 from orchestration.publication import PublicationError
 from orchestration.quality import QualityError
 
@@ -63,7 +64,7 @@ STOPPED = 128 + signal.SIGINT
 """Exit code of a run that Ctrl-C stopped, as shells have it."""
 
 EXPECTED_ERRORS = (
-    BuildError, ChartError, DbtError, LockedError, NotLandedError, ProviderError,
+    BuildError, ChartError, DbtError, FeaturesError, LockedError, NotLandedError, ProviderError,
     PublicationError, PullsError, QualityError, SettingsError,
 )  # fmt: skip
 
@@ -360,6 +361,30 @@ def chart(
     output.print(escape(str(path)), highlight=False, soft_wrap=True)
 
 
+@app.command("export-features")
+def export_snapshots(
+    only: Annotated[
+        str, typer.Option("--date", help="This session date alone, e.g. 2024-01-31.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="Session dates from this one on. Default: all.")] = "",
+    force: Annotated[bool, typer.Option(help="Write anew the snapshots that there are.")] = False,
+) -> None:
+    """Export the published features, one immutable Parquet snapshot per settled session date."""
+    if only and since:
+        raise typer.BadParameter("give --date or --since, not both", param_hint="--since")
+    settings = Settings()
+    with console.status("Exporting features"):
+        snapshots = export_features(
+            settings.data,
+            only=_day(only, "--date") if only else None,
+            since=_day(since, "--since") if since else None,
+            force=force,
+        )
+    summary.show_snapshots(output, settings.data.features, snapshots)
+    if any(snapshot.outcome == "differs" for snapshot in snapshots):
+        raise typer.Exit(1)
+
+
 @app.command("serve")
 def serve_messages(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -596,6 +621,15 @@ def _moment(text: str, option: str) -> datetime:
         raise typer.BadParameter(
             f"{text!r} is neither a day (2024-01-31) nor a time (2024-01-31T15:30Z)",
             param_hint=option,
+        ) from None
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a day, e.g. 2024-01-31", param_hint=option
         ) from None
 
 

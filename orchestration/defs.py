@@ -8,6 +8,7 @@ import dagster as dg
 
 from ingest.settings import Settings
 from orchestration.assets.checks import soda_checks
+from orchestration.assets.features import features_asset
 from orchestration.assets.published import published_asset
 from orchestration.assets.raw import raw_assets, streamed_assets
 from orchestration.assets.warehouse import asset_path, dbt_resource, warehouse_assets
@@ -30,12 +31,14 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         if node["resource_type"] in ("model", "seed")
     }
     published = [key for table, key in keys.items() if not table.startswith("staging.")]
+    market = published_asset(published)
     return dg.Definitions(
         assets=[
             *raw_assets(),
             *streamed_assets(),
             warehouse_assets(manifest),
-            published_asset(published),
+            market,
+            features_asset(market.key),
         ],
         asset_checks=[soda_checks(keys)],
         jobs=JOBS,

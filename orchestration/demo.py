@@ -3,6 +3,7 @@
 import shutil
 import time
 import uuid
+from collections import defaultdict
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from rich.status import Status
 from rich.table import Table
 
 from ingest.settings import PROJECT_ROOT, Settings
-from orchestration import publication, summary
+from ingest.simulated_trading import default_trading, drop
+from orchestration import line, publication, summary
 from orchestration.automation import materialize_all
 from orchestration.defs import build_defs
 from orchestration.resources import DEMO_PROVIDERS, Warehouse
@@ -68,10 +70,16 @@ class _Steps:
 
 
 def run_demo(settings: Settings, progress: Console, output: Console) -> bool:
-    """Land the sample and the simulated market, build, check, publish; return whether it worked."""
+    """Land the sample and the simulated market, build, check, publish; return whether it worked.
+
+    Simulated trading goes through the inbox, and with it whatever the user has put there.
+    """
     started = time.monotonic()
     data = settings.data
     before = publication.current_version(data)
+    if settings.demo_data:
+        with progress.status("[bold]Simulating trades"):
+            drop(line.lake_of(settings), default_trading())
     with progress.status("[bold]Loading the project") as status:
         defs = build_defs({"warehouse": Warehouse(data_dir=str(data.root))})
         job = defs.resolve_job_def(materialize_all.name)
@@ -103,6 +111,7 @@ def run_demo(settings: Settings, progress: Console, output: Console) -> bool:
         return False
     summary.show_datasets(output, current)
     _show_steps(output, steps.seconds, time.monotonic() - started)
+    summary.show_performance(output, current)
     news = "Published" if current.stem != before else "Nothing has changed; still published:"
     output.print(f"{news} [bold]{current.stem}[/] as {data.market}", highlight=False)
     output.print("Next:")
@@ -114,11 +123,10 @@ def run_demo(settings: Settings, progress: Console, output: Console) -> bool:
 def _show_steps(output: Console, seconds: dict[str, float], total: float) -> None:
     table = Table("step", title="Time", title_justify="left")
     table.add_column("seconds", justify="right")
-    by_provider: dict[str, float] = {}
+    by_provider: defaultdict[str, float] = defaultdict(float)
     for step, spent in seconds.items():
         # Steps of the lake are `raw <provider> <dataset>`.
-        provider = " ".join(step.split()[:2])
-        by_provider[provider] = by_provider.get(provider, 0) + spent
+        by_provider[" ".join(step.split()[:2])] += spent
     for step, spent in by_provider.items():
         table.add_row(step, f"{spent:.1f}")
     table.add_row("[bold]all, start-up included", f"[bold]{total:.1f}")

@@ -4,6 +4,7 @@ Only reads: the published file, the run records, the lake's ledger, the state of
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from ingest.rest import quota_left
 from ingest.settings import DataDir
 from ingest.vendor_state import BreakerState, read_states
 from orchestration import publication
+from orchestration.features import Snapshot
 from orchestration.run_records import RunRecord, latest_record
 
 DATASETS = """
@@ -56,6 +58,22 @@ TABLES = """
     where table_schema in ('gold', 'silver', 'ops') and table_name not like 'int\\_%' escape '\\'
     order by case table_schema when 'gold' then 0 when 'silver' then 1 else 2 end, table_name
 """
+PERFORMANCE = """
+    select
+        entity,
+        base_currency,
+        first_date,
+        last_date,
+        trade_count,
+        win_rate,
+        total_return,
+        sharpe_annualized,
+        max_drawdown,
+        net_pnl_base
+    from gold.mart_trading_performance
+    where entity_type = 'strategy' and period_type = 'all' and is_simulated
+    order by entity, base_currency, periods_per_year
+"""
 EXAMPLES = (
     "select symbol, price, price_at, change_pct from gold.latest_prices;",
     "select reasons, count(*) from silver.bars_quarantined group by all order by 2 desc;",
@@ -63,8 +81,31 @@ EXAMPLES = (
 
 
 SYMBOLS_SHOWN = 4
+DIFFERENCES_SHOWN = 10
 UNUSUAL = ("not asked", "asked elsewhere")
 """Columns that are shown when there is something in them."""
+
+
+def show_snapshots(console: Console, folder: Path, snapshots: Sequence[Snapshot]) -> None:
+    """Print what an export of features wrote, and which snapshots would differ today and how."""
+    counts = Counter(snapshot.outcome for snapshot in snapshots)
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
+    console.print(f"{told or 'Nothing to export'} in {folder}", highlight=False, soft_wrap=True)
+    differing = [snapshot for snapshot in snapshots if snapshot.outcome == "differs"]
+    for snapshot in differing[:DIFFERENCES_SHOWN]:
+        console.print(
+            f"[red]{snapshot.date}[/] would differ: {escape(snapshot.difference)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(differing) > DIFFERENCES_SHOWN:
+        console.print(f"and {len(differing) - DIFFERENCES_SHOWN:,} more")
+    if differing:
+        console.print(
+            "Snapshots are left as they are; --force writes them anew, for models that are then"
+            " trained anew",
+            soft_wrap=True,
+        )
 
 
 def show_landed(console: Console, reports: Iterable[LandingReport]) -> None:
@@ -208,6 +249,39 @@ def show_datasets(console: Console, path: Path) -> None:
             simulated = " (simulated)" if provider == "simulator" else ""
             table.add_row(f"{provider} {dataset}{simulated}", *(f"{n:,}" for n in counts))
     console.print(table)
+
+
+def show_performance(console: Console, path: Path) -> None:
+    """Print how the simulated strategies of a published file did; nothing where there is none."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = connection.execute(PERFORMANCE).fetchall()
+    if not rows:
+        return
+    table = Table(
+        "strategy (simulated)",
+        title="Performance of simulated trading",
+        title_justify="left",
+        caption="Toy strategies over the sample and the simulated market: nothing here was traded.",
+        caption_justify="left",
+    )
+    for column in ("days", "trades", "won", "return", "Sharpe", "max drawdown", "closed P&L, net"):
+        table.add_column(column, justify="right")
+    for entity, currency, first, last, trades, won, total, sharpe, drawdown, pnl in rows:
+        table.add_row(
+            escape(entity),
+            f"{(last - first).days + 1:,}",
+            f"{trades:,}",
+            _share(won),
+            _share(total),
+            "" if sharpe is None else f"{sharpe:.2f}",
+            _share(drawdown),
+            f"{pnl:,.2f} {currency}",
+        )
+    console.print(table)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def show_status(console: Console, data: DataDir) -> None:

@@ -8,7 +8,13 @@ import duckdb
 RUN_RECORDS = ("ops.build_runs", "ops.soda_results")
 """Tables that tell of earlier builds: they differ between builds of the same data by nature."""
 
-OF_ROUNDED_SUMS = ("silver.indicators", "silver.market_data_enriched")
+OF_ROUNDED_SUMS = (
+    "silver.indicators",
+    "silver.market_data_enriched",
+    "silver.int_signals__observed",
+    "silver.decision_history",
+    "gold.ml_features",
+)
 """Tables of floating-point sums, which another build may add up in another order: computed anew,
 they are the same to nine digits, not to the bit."""
 

@@ -34,8 +34,12 @@ WAIT_FOR_BUILDER_SECONDS = 300
 LAKE_VIEWS = (
     *("+path:models/staging", "+int_bars__records", "+int_quote_bars__records"),
     *("+int_trades__records", "+int_quotes__records", "+int_decisions__records"),
-    *("+int_executions__records", "+int_cash_movements__records", "+int_fundamentals__records"),
-    *("+int_articles__records", "+int_posts__records"),
+    *("+int_fundamentals__records", "+int_articles__records", "+int_posts__records"),
+    # Not what they convert currencies by: the table of rates reads bars, which are there already.
+    *("+int_executions__staged", "+int_cash_movements__staged", "int_currencies__rates"),
+    *("int_executions__records", "int_cash_movements__records"),
+    # Not of the lake, but as private, and read by tables besides what builds it.
+    "int_features__observations",
 )
 
 

@@ -23,6 +23,8 @@ from tests.dbt.landing import (
     sessions,
 )
 from tests.dbt.news import land_news
+from tests.dbt.research import land_figures, land_moods
+from tests.dbt.simulated import land_simulated_trading, some_pairs
 from tests.dbt.ticks import land_ticks
 from tests.dbt.trading import land_trading
 
@@ -41,8 +43,11 @@ def land_demo(data: DataDir) -> None:
     _land_simulation(data)
     _land_files(lake)
     land_trading(lake)
+    land_simulated_trading(data, some_pairs(SIMULATED_DAYS.days))
     land_fundamentals(lake, bad=True)
     land_news(lake, bad=True)
+    land_figures(lake, "OLD", 2022)
+    land_moods(lake)
     land_ticks(lake, day="2024-01-10", bad=True)
     data.runs.mkdir(parents=True)
     check = {

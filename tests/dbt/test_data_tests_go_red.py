@@ -33,6 +33,9 @@ NO_REASON = ("update {table} set reasons = [] where " + ONE_ROW,)
 ONE_WARM = "rowid = (select min(rowid) from {table} where bar_no = 250)"
 ONE_CLOSE = "rowid = (select min(rowid) from {table} where available_count = 4)"
 ONE_EVENT = "rowid = (select min(rowid) from {table} where event = '%s')"
+HORIZONS = ("1_bar", "5_bars", "20_bars")
+PORTFOLIOS = "gold.mart_daily_portfolio_summary"
+SPLIT_DAY = "account_id = 'saver' and date = '2024-01-12'"
 TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
 OSCILLATORS = (
     "rsi_14", "mfi_14", "adx_14", "plus_di_14", "minus_di_14", "stochastic_k_14_3_3",
@@ -189,6 +192,271 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set max_native_deviation_bps = 1 where native_bar_count = 0",
         "update {table} set is_outlier = true where provider_count < 3",
     ),
+    "int_bars__session_volatility_is_finite": (
+        "update {table} set realized_variance = -1 where " + ONE_ROW,
+        "update {table} set realized_variance = 'inf' where " + ONE_ROW,
+    ),
+    "ml_features_are_observed_after_their_session_began": (
+        "update {table} set observed_at = session_date where " + ONE_ROW,
+    ),
+    "ml_features_are_there_once_warm": (
+        "update {table} set session_count = 253 where " + ONE_ROW,
+        "update {table} set momentum_252 = 0 where session_count = 1",
+    ),
+    "ml_features_are_within_their_ranges": tuple(
+        f"update {{table}} set {column} = {value} where {ONE_ROW}"
+        for column, value in (
+            ("rsi_14", 101),
+            ("volatility_percentile", 2),
+            ("confluence_score", -2),
+            ("available_count", 7),
+            ("agreeing_count", -1),
+            ("momentum_1", -2),
+            ("atr_to_close", -1),
+        )
+    ),
+    "ml_features_know_figures_once_they_are_filed": (
+        "update {table} set days_since_filing = -1 where " + ONE_ROW,
+        "update {table} set days_since_period_end = -1 where " + ONE_ROW,
+    ),
+    "ml_features_means_have_a_count": (
+        "update {table} set sentiment_count_1d = sentiment_count_5d + 1 where " + ONE_ROW,
+        "update {table} set sentiment_mean_1d = 0 where sentiment_count_1d = 0",
+        "update {table} set sentiment_mean_5d = 0 where sentiment_count_5d = 0",
+        "update {table} set confluence_score = 0 where available_count = 0",
+    ),
+    "ml_labels_are_null_until_known": (
+        "update {table} set return_1d = 0 where session_date_1d is null",
+        "update {table} set realized_volatility_1d = null where session_date_1d is not null",
+        "update {table} set label_1d_available_at = null where session_date_1d is not null",
+        "update {table} set return_5d = 0 where session_date_5d is null",
+        "update {table} set realized_volatility_5d = null where session_date_5d is not null",
+        "update {table} set label_5d_available_at = null where session_date_5d is not null",
+    ),
+    "ml_labels_are_of_later_sessions": (
+        "update {table} set session_date_1d = session_date where session_date_1d is not null",
+        "update {table} set session_date_5d = session_date_1d where session_date_5d is not null",
+        "update {table} set label_5d_available_at = session_date where session_date_5d is not null",
+        "update {table} set label_1d_available_at = session_date where session_date_1d is not null",
+    ),
+    "ml_labels_are_possible": (
+        "update {table} set return_1d = -1 where return_1d is not null",
+        "update {table} set return_5d = -1 where return_5d is not null",
+        "update {table} set realized_volatility_1d = -1 where return_1d is not null",
+        "update {table} set realized_volatility_5d = -1 where return_5d is not null",
+    ),
+    "fct_decisions_outcomes_are_consistent": (
+        "update {table} set agreement = null where buy_vote_count > 0",
+        "update {table} set agreement = 1.5 where buy_vote_count > 0",
+        "update {table} set is_hit_1_bar = null where is_hit_1_bar",
+        "update {table} set is_hit_5_bars = true where direction = 0",
+        "update {table} set is_hit_20_bars = true where return_20_bars is null",
+        "update {table} set return_1_bar = null, is_hit_1_bar = null where return_5_bars < 9",
+        "update {table} set return_5_bars = null, is_hit_5_bars = null where return_20_bars < 9",
+    ),
+    "fct_decisions_outcomes_are_known_after_the_decision": (
+        "update {table} set outcome_available_at = context_bar_start_at",
+    ),
+    "fct_decisions_results_are_of_its_lots": (
+        "update {table} set open_lot_count = lot_count + 1",
+        "update {table} set open_lot_count = -1",
+        "update {table} set net_pnl_base = 1 where lot_count = 0",
+        "update {table} set execution_count = 0 where lot_count > 0",
+    ),
+    "int_fundamentals__trailing_figures_are_of_the_past": (
+        "update {table} set balance_date = cast(valid_from as date) + 1 where " + ONE_ROW,
+        "update {table} set balance_date = balance_date - 1000 where balance_date is not null",
+    ),
+    "mart_fundamental_ratios_are_finite_and_of_their_sign": tuple(
+        f"update {{table}} set {change} where {ONE_ROW}"
+        for change in (
+            "price = 0",
+            "market_cap = 'inf'",
+            *(f"{ratio} = -1" for ratio in ("pe_ttm", "pb", "ps_ttm", "ev_ebitda")),
+            *(
+                f"{ratio} = 'inf'"
+                for ratio in ("gross_margin", "roe", "current_ratio", "earnings_yield")
+            ),
+        )
+    ),
+    "mart_fundamental_ratios_see_no_later_filing": (
+        "update {table} set facts_known_from = bar_end_at + interval 1 second where " + ONE_ROW,
+        "update {table} set available_at = bar_end_at - interval 1 second where " + ONE_ROW,
+        "update {table} set balance_date = cast(facts_known_from as date) + 1 where " + ONE_ROW,
+    ),
+    "mart_market_regime_stats_are_within_their_bounds": tuple(
+        f"update {{table}} set {change} where bar_count > 0"
+        for change in (
+            "bar_count = -1",
+            "time_share = 1.1",
+            "mean_return = null",
+            "annualized_volatility = -0.1",
+            "max_drawdown = 0.1",
+            "hit_rate = 1.1",
+            "compound_return = -1",
+        )
+    ),
+    "mart_market_regime_stats_spells_add_up": (
+        "update {table} set spell_count = 0 where " + ONE_ROW,
+        "update {table} set spell_count = spell_count + 10 where " + ONE_ROW,
+        "update {table} set max_spell_bars = 0 where " + ONE_ROW,
+        "update {table} set mean_spell_bars = 0.5 where " + ONE_ROW,
+    ),
+    "mart_market_regime_stats_trades_have_a_result": (
+        "update {table} set trade_count = 1, win_rate = null where " + ONE_ROW,
+        "update {table} set trade_count = 1, win_rate = 1.5 where " + ONE_ROW,
+        "update {table} set base_currency = 'USD', net_pnl_base = null where " + ONE_ROW,
+    ),
+    "mart_regime_transitions_probabilities_are_of_their_counts": (
+        "update {table} set transition_count = 0 where " + ONE_ROW,
+        "update {table} set probability = 1.1 where " + ONE_ROW,
+        "update {table} set probability_when_left = 0.5 where from_regime = to_regime",
+        "update {table} set probability_when_left = null where from_regime <> to_regime",
+        "update {table} set probability_when_left = 1.1 where from_regime <> to_regime",
+    ),
+    "mart_sentiment_correlations_are_of_enough_pairs": (
+        "update {table} set pair_count = 0 where " + ONE_ROW,
+        "update {table} set lag_sessions = 6 where " + ONE_ROW,
+        "update {table} set pearson = 1.1 where " + ONE_ROW,
+        "update {table} set spearman = -1.1 where " + ONE_ROW,
+        "update {table} set pair_count = 2, pearson = 0.5 where " + ONE_ROW,
+    ),
+    "mart_sentiment_events_differences_are_those_of_the_means": (
+        "update {table} set abnormal_volatility_difference = 9 where " + ONE_ROW,
+        "update {table} set return_difference = 9 where " + ONE_ROW,
+    ),
+    "mart_sentiment_events_have_their_control_group": (
+        "update {table} set relative_day = 6 where " + ONE_ROW,
+        "update {table} set event_count = 0 where " + ONE_ROW,
+        "update {table} set control_count = 0 where " + ONE_ROW,
+        "update {table} set control_count = 3 * event_count + 1 where " + ONE_ROW,
+        "update {table} set mean_abnormal_volatility = -1.1 where " + ONE_ROW,
+        "update {table} set abnormal_volatility_standard_error = 0 where event_count = 1",
+    ),
+    "mart_sentiment_volatility_outcomes_come_after_the_sentiment": (
+        "update {table} set next_available_at = sentiment_available_at",
+        "update {table} set available_at = sentiment_available_at - interval 1 second",
+        "update {table} set realized_volatility = -1 where " + ONE_ROW,
+    ),
+    "mart_sentiment_volatility_scores_are_of_documents": (
+        "update {table} set article_count = document_count + 1 where " + ONE_ROW,
+        "update {table} set sentiment_score = null where document_count > 0",
+        "update {table} set sentiment_score = 1.1 where document_count > 0",
+    ),
+    "int_lots__attributed_shares_are_within_0_and_1": (
+        "update {table} set weight_share = 0 where " + ONE_ROW,
+        "update {table} set weight_share = 1.1 where " + ONE_ROW,
+    ),
+    "mart_ensemble_effectiveness_counts_are_consistent": (
+        "update {table} set decision_count = 0 where " + ONE_ROW,
+        "update {table} set action_count = decision_count + 1 where " + ONE_ROW,
+        "update {table} set traded_decision_count = null where decided_by = '(ensemble)'",
+        "update {table} set traded_decision_count = 1 where decided_by <> '(ensemble)'",
+        "update {table} set net_pnl_base = 1 where decided_by <> '(ensemble)'",
+        *(
+            f"update {{table}} set {count}_count_{name} = {above} + 1 where {ONE_ROW}"
+            for name in HORIZONS
+            for count, above in (("hit_sample", "action_count"), ("outcome", "decision_count"))
+        ),
+    ),
+    "mart_ensemble_effectiveness_scores_are_within_their_ranges": (
+        "update {table} set agreement = 1.5 where " + ONE_ROW,
+        "update {table} set win_rate = -0.5 where decided_by = '(ensemble)'",
+        *(f"update {{table}} set hit_rate_{name} = 1.5" for name in HORIZONS),
+        *(
+            f"update {{table}} set hit_rate_{name} = null where hit_sample_count_{name} > 0"
+            for name in HORIZONS
+        ),
+    ),
+    "mart_ensemble_effectiveness_the_ensemble_is_compared_with_itself": tuple(
+        f"update {{table}} set ensemble_hit_rate_{name} = coalesce(hit_rate_{name}, 0) + 0.1"
+        for name in HORIZONS
+    ),
+    "mart_provider_attribution_counts_are_consistent": (
+        "update {table} set vote_count = 0 where " + ONE_ROW,
+        "update {table} set buy_vote_count = buy_vote_count + 1 where " + ONE_ROW,
+        "update {table} set agreeing_vote_count = vote_count + 1 where " + ONE_ROW,
+        "update {table} set lot_count = -1 where " + ONE_ROW,
+        *(
+            f"update {{table}} set {count}_count_{name} = {above} + 1 where {ONE_ROW}"
+            for name in HORIZONS
+            for count, above in (
+                ("hit_sample", f"outcome_count_{name}"),
+                ("outcome", "vote_count"),
+            )
+        ),
+    ),
+    "mart_provider_attribution_scores_are_within_their_ranges": tuple(
+        f"update {{table}} set {change} where hit_sample_count_{name} > 0"
+        for name in HORIZONS
+        for change in (
+            f"hit_rate_{name} = 1.5",
+            f"hit_rate_{name} = null",
+            f"brier_score_{name} = -0.5",
+            f"information_coefficient_{name} = 1.5",
+        )
+    ),
+    "mart_provider_calibration_bins_are_consistent": tuple(
+        f"update {{table}} set {change} where {ONE_ROW}"
+        for change in (
+            "vote_count = 0",
+            "hit_count = vote_count + 1",
+            "confidence_bin = 11",
+            "mean_confidence = confidence_to + 0.1, calibration_gap = hit_rate - confidence_to",
+            "hit_rate = hit_rate + 0.1, calibration_gap = calibration_gap + 0.1",
+            "calibration_gap = calibration_gap + 0.1",
+            "brier_score = 1.5",
+        )
+    ),
+    "mart_trading_performance_drawdowns_have_their_dates": (
+        "update {table} set max_drawdown = 0 where max_drawdown < 0",
+        "update {table} set max_drawdown_trough_date = null where max_drawdown < 0",
+        "update {table} set max_drawdown_end_date = null where max_drawdown < 0",
+        "update {table} set is_max_drawdown_recovered = null where max_drawdown < 0",
+        "update {table} set max_drawdown_start_date = first_date - 1 where max_drawdown < 0",
+        "update {table} set max_drawdown_trough_date = max_drawdown_start_date - 1",
+        "update {table} set max_drawdown_end_date = max_drawdown_trough_date - 1",
+        "update {table} set max_drawdown_end_date = last_date + 1 where max_drawdown < 0",
+    ),
+    "mart_trading_performance_periods_hold_their_days": (
+        "update {table} set period_start = first_date + 1 where " + ONE_ROW,
+        "update {table} set last_date = first_date - 1 where " + ONE_ROW,
+    ),
+    "mart_trading_performance_returns_are_consistent": (
+        "update {table} set return_count = day_count + 1 where " + ONE_ROW,
+        "update {table} set total_return = null where return_count > 0",
+        "update {table} set total_return = -1.5 where return_count > 0",
+        "update {table} set max_drawdown = null where return_count > 0",
+        "update {table} set max_drawdown = 0.5 where return_count > 0",
+        "update {table} set volatility_annualized = -1 where return_count > 0",
+        "update {table} set cvar_95_historical = var_95_historical + 1 where return_count > 0",
+    ),
+    "mart_trading_performance_trades_are_consistent": (
+        "update {table} set winning_trade_count = trade_count + 1 where trade_count > 0",
+        "update {table} set win_rate = null where trade_count > 0",
+        "update {table} set win_rate = 1.5 where trade_count > 0",
+        "update {table} set profit_factor = -1 where trade_count > 0",
+        "update {table} set average_win = null where winning_trade_count > 0",
+        "update {table} set average_win = -1 where winning_trade_count > 0",
+        "update {table} set average_loss = null where losing_trade_count > 0",
+        "update {table} set average_loss = 1 where losing_trade_count > 0",
+        "update {table} set average_holding_seconds = -1 where trade_count > 0",
+    ),
+    "attribution_has_every_vote_and_its_profit": tuple(
+        f"update gold.mart_provider_attribution set {column} = {column} + 1"
+        " where asset_class = '(all)' and regime = '(all)'"
+        for column in ("vote_count", "lot_count", "attributed_pnl_base")
+    ),
+    "performance_has_every_profit_and_trade": tuple(
+        f"update gold.mart_trading_performance set {change} where period_type = 'all'"
+        f" and entity_type = '{entity_type}'"
+        for entity_type, change in (
+            ("account", "pnl_base = pnl_base + 1"),
+            ("strategy", "pnl_base = pnl_base + 1"),
+            ("instrument", "net_pnl_base = net_pnl_base + 1"),
+            ("signal_provider", "net_pnl_base = net_pnl_base + 1"),
+        )
+    ),
     "precedence_is_a_total_order": (
         "update {table} set precedence = 1 where dataset = 'bars' and asset_class = 'crypto'",
     ),
@@ -226,11 +494,108 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set confidence = 1.5 where " + ONE_ROW,
         "update {table} set confidence = -0.5 where " + ONE_ROW,
     ),
+    "decision_history_counts_of_timeframes_are_consistent": (
+        "update {table} set agreeing_count = 5 where " + ONE_ROW,
+        "update {table} set available_count = 7 where " + ONE_ROW,
+        "update {table} set confluence_score = 1.1, available_count = 1 where " + ONE_ROW,
+        "update {table} set confluence_score = null, available_count = 1 where " + ONE_ROW,
+    ),
+    "decision_history_knows_nothing_of_later": (
+        "update {table} set context_available_at = decided_at + interval 1 second where " + ONE_ROW,
+        "update {table} set bar_end_at = context_available_at + interval 1 second where " + ONE_ROW,
+        "update {table} set sentiment_at = context_available_at + interval 1 second where "
+        + ONE_ROW,
+    ),
+    "decision_history_sentiment_is_within_minus_1_and_1": (
+        "update {table} set sentiment_score = 1.1, sentiment_document_count = 1 where " + ONE_ROW,
+        "update {table} set sentiment_score = 0, sentiment_document_count = 0 where " + ONE_ROW,
+        "update {table} set sentiment_score = null, sentiment_document_count = 1 where " + ONE_ROW,
+    ),
+    "every_history_of_a_bar_ends_with_the_bar": (
+        "update silver.int_bars__known set close = close + 1 where known_to > '9999-01-01'",
+        "delete from silver.bars where timeframe = '1m' and provider = 'coinbase'",
+    ),
+    "int_bars__known_nothing_is_known_before_its_end": (
+        "update {table} set known_from = bar_end_at - interval 1 microsecond where " + ONE_ROW,
+    ),
+    "int_signals__observed_sees_only_what_was_known": (
+        "update {table} set available_at = observed_at + interval 1 microsecond where " + ONE_ROW,
+        "update {table} set bar_available_at = available_at + interval 1 microsecond where "
+        + ONE_ROW,
+        "update {table} set bar_end_at = bar_available_at + interval 1 microsecond where "
+        + ONE_ROW,
+    ),
     "executions_quantities_and_prices_are_positive": (
         "update {table} set quantity = 0 where " + ONE_ROW,
         "update {table} set price = -1 where " + ONE_ROW,
     ),
+    "int_currencies__rates_are_known_when_needed": (
+        "update {table} set rate = 0 where " + ONE_ROW,
+        "update {table} set rate_at = needed_at + interval 1 second where " + ONE_ROW,
+    ),
+    "int_lots__excursions_are_in_order": (
+        "update {table} set lowest = highest + 1 where highest is not null",
+        "update {table} set lowest = null where highest is not null",
+    ),
+    "int_lots__matched_lots_hold_something": (
+        "update {table} set units = 0 where " + ONE_ROW,
+        "update {table} set closed_at = opened_at - interval 1 second",
+    ),
+    "int_trading__share_units_are_positive": (
+        "update {table} set units_per_share = 0 where " + ONE_ROW,
+    ),
+    "mart_daily_portfolio_summary_adds_up": (
+        *(
+            f"update {{table}} set {column} = {column} + 0.000000000001 where {ONE_ROW}"
+            for column in (
+                *("equity_base", "cash_base", "net_exposure_base", "gross_exposure_base"),
+                *("long_exposure_base", "exposure_crypto_base", "exposure_fx_base"),
+            )
+        ),
+        (
+            "update {table} set short_exposure_base = 1, gross_exposure_base ="
+            " long_exposure_base - 1, net_exposure_base = long_exposure_base + 1,"
+            " exposure_fx_base = exposure_fx_base + 1, equity_base = equity_base + 1"
+        ),
+    ),
+    "mart_daily_portfolio_summary_drawdown_is_a_loss": (
+        "update {table} set drawdown = 0.1 where " + ONE_ROW,
+        "update {table} set cumulative_return = -1.1 where " + ONE_ROW,
+    ),
+    "portfolio_cash_is_what_moved_and_was_traded": (
+        f"update {PORTFOLIOS} set cash_base = cash_base + 0.01 where {SPLIT_DAY}",
+        f"delete from {PORTFOLIOS} where {SPLIT_DAY}",
+        "update silver.executions set cash_change_base = 0 where execution_id = 'h-1'",
+        "update silver.cash_movements set amount_base = 0 where movement_id = 'm-1'",
+    ),
+    "portfolio_positions_are_what_was_traded": (
+        f"update silver.int_trading__daily_pnl set position_quantity = 61 where {SPLIT_DAY}",
+        "delete from silver.executions where execution_id = 'h-2'",
+        "update silver.corporate_actions set split_ratio = 3 where action_type = 'split'",
+        f"update {PORTFOLIOS} set position_count = position_count - 1 where {SPLIT_DAY}",
+    ),
+    "portfolio_positions_are_worth_their_last_close": (
+        "update silver.int_trading__daily_pnl set market_value_base = market_value_base + 0.01",
+        "update silver.bars set close = close + 1 where timeframe = '1d'",
+    ),
     "ticks_quarantined_reasons_are_given": NO_REASON,
+    "trade_lifecycle_closed_lots_have_ends": (
+        "update {table} set closed_at = null where status = 'closed'",
+        "update {table} set closing_execution_id = null where status = 'closed'",
+        "update {table} set exit_price = null where status = 'closed'",
+        "update {table} set marked_at = null where status = 'open'",
+        "update {table} set quantity = 0 where " + ONE_ROW,
+        "update {table} set closed_at = opened_at - interval 1 day where status = 'closed'",
+        "update {table} set holding_seconds = -1 where " + ONE_ROW,
+    ),
+    "trade_lifecycle_excursions_have_their_sign": (
+        "update {table} set max_favorable_excursion = -0.1 where " + ONE_ROW,
+        "update {table} set max_adverse_excursion = 0.1 where " + ONE_ROW,
+    ),
+    "trade_lifecycle_pnl_adds_up": tuple(
+        f"update {{table}} set {column} = {column} + 0.000000000001 where {ONE_ROW}"
+        for column in ("exit_amount_base", "gross_pnl_base", "fees_base", "net_pnl_base")
+    ),
     "trades_have_a_price_unless_cancelled": (
         "update {table} set price = 0 where " + ONE_ROW,
         "update {table} set size = null where " + ONE_ROW,
@@ -252,6 +617,14 @@ They come beside those that `BY_KIND` has for every test of a kind.
 PENDING: Mapping[str, str] = {
     "int_bars__remapped_symbols": "insert into {table} values ('vendor', 'X')",
     "int_bars__touched_sessions": "insert into {table} values ('crypto:X', '2024-01-01')",
+    "int_signals__restated": (
+        "insert into {table} by name select *, timestamp '2024-01-02' as known_until"
+        " from silver.market_data_enriched limit 1"
+    ),
+    "int_signals__restated_series": (
+        "insert into {table} values (1, 'crypto:X', '1h', '2024-01-02', '2024-01-01', '2024-01-01',"
+        " null, null, 0, 1, 8760, 0)"
+    ),
 }
 """What puts a row into tables that are empty when a build has ended."""
 

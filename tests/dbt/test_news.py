@@ -92,7 +92,8 @@ def test_text_is_scored_by_the_lexicon_unless_the_vendor_did(demo: Warehouse) ->
     found = rows(
         demo.database,
         "select document_id, version_no, method, score from silver.sentiment_scores"
-        " where scope = 'overall' and provider = 'inbox' order by document_id, version_no",
+        " where scope = 'overall' and provider = 'inbox' and document_id not like 'mood-%'"
+        " order by document_id, version_no",
     )
     score = SentimentIntensityAnalyzer().polarity_scores
     by_vader = {

@@ -20,5 +20,6 @@ def test_changes_are_told_with_the_batch_that_first_shows_them(demo: Warehouse) 
         ("coinbase", "products", "min_market_funds", "retyped", to_text, second_extract, True),
         ("coinbase", "products", "quote_increment", "retyped", to_numbers, second_extract, True),
         ("inbox", "bars", "vwap", "vanished", no_value, "2024-01-21 00:00:00", True),
+        ("inbox", "cash_movements", "amount", "retyped", to_numbers, "2024-02-01 00:00:19", True),
         (*numbers_only, "2024-01-22 00:00:00", True),
     ]

@@ -7,7 +7,8 @@ import json
 import re
 import stat
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -19,6 +20,14 @@ import pytest
 from ingest.provider import Request
 from ingest.providers.simulator import END, START, SYMBOLS, Fault, Simulator
 from ingest.settings import PROJECT_ROOT, Settings
+from ingest.simulated_trading import (
+    STRATEGIES,
+    Trading,
+    default_trading,
+    sample_markets,
+    simulate,
+    simulator_markets,
+)
 from orchestration import publication
 from orchestration.run_records import latest_record
 from orchestration.summary import EXAMPLES
@@ -198,6 +207,108 @@ def test_nothing_that_is_published_points_into_the_lake(market: Path) -> None:
     assert {name for (name,) in schemas} == {"gold", "ops", "rules", "silver"}
 
 
+# -- simulated trading ---------------------------------------------------------------------------
+
+TABLES = {
+    "decisions": ("decision_history", "decision_id"),
+    "executions": ("executions", "execution_id"),
+    "cash_movements": ("cash_movements", "movement_id"),
+}
+
+
+@cache
+def trading() -> Trading:
+    return default_trading()
+
+
+@cache
+def faultless() -> Trading:
+    return simulate([*sample_markets(), *simulator_markets()], faults=False)
+
+
+def told_wrong(outcome: str) -> Counter[tuple[str, str]]:
+    return Counter(
+        (fault.dataset, fault.record_id) for fault in trading().injected if fault.outcome == outcome
+    )
+
+
+@pytest.mark.parametrize("dataset", TABLES)
+def test_all_simulated_records_that_are_good_are_published(market: Path, dataset: str) -> None:
+    table, key = TABLES[dataset]
+    published = query(market, f"select {key} from silver.{table} where starts_with({key}, 'SIM-')")
+    wanted = {record[key] for record in getattr(faultless(), dataset)}
+    assert len(published) == len(wanted)
+    assert {name for (name,) in published} == wanted
+
+
+def test_simulated_trading_is_quarantined_as_listed_and_nowhere_else(market: Path) -> None:
+    found = query(market, "select dataset, record_id, reasons from silver.trading_quarantined")
+    assert Counter((dataset, name) for dataset, name, _ in found) == told_wrong("quarantined")
+    assert {tuple(reasons) for _, _, reasons in found} == {("no_currency_rate",)}
+
+
+def test_simulated_records_that_break_the_contract_are_dead_letters(demo: Path) -> None:
+    keys = {dataset: key for dataset, (_, key) in TABLES.items()}
+    found = Counter(
+        (path.parent.parent.name, json.loads(line)["values"][keys[path.parent.parent.name]])
+        for path in (demo / "data" / "lake" / "dead_letter" / "inbox").rglob("*.json")
+        for line in json.loads(path.read_text(encoding="utf-8"))["body"].splitlines()
+    )
+    assert found == told_wrong("dead_lettered")
+
+
+def test_a_decision_that_was_told_again_is_the_later_one(market: Path) -> None:
+    published = dict(query(market, "select decision_id, confidence from silver.decision_history"))
+    assert trading().corrections
+    for correction in trading().corrections:
+        assert published[correction["decision_id"]] == correction["confidence"]
+
+
+def test_the_inbox_is_empty_afterwards(demo: Path) -> None:
+    inbox = demo / "data" / "inbox"
+    assert not [path for path in inbox.glob("[!.]*/*") if not path.name.startswith(".")]
+
+
+def test_the_strategies_made_what_their_cash_and_positions_say(market: Path) -> None:
+    """Counted without lots: money that came in and went out, and what is held at the last close."""
+    closes = dict(
+        query(
+            market,
+            "select instrument_id, max_by(close, bar_end_at) from silver.bars"
+            " where timeframe in ('1d', '1m') and is_final group by instrument_id",
+        )
+    )
+    made: defaultdict[str, float] = defaultdict(float)
+    held: Counter[tuple[str, str]] = Counter()
+    for execution in faultless().executions:
+        quantity = float(str(execution["quantity"])) * (1 if execution["side"] == "buy" else -1)
+        made[str(execution["strategy"])] -= quantity * float(str(execution["price"])) + float(
+            str(execution["fee"])
+        )
+        is_before_split = str(execution["executed_at"]) < "2005-02-28"
+        split = 2 if execution["symbol"] == "AAPL" and is_before_split else 1
+        instrument_id = f"{execution['asset_class']}:{execution['symbol']}"
+        held[str(execution["strategy"]), instrument_id] += quantity * split
+    for (strategy, instrument_id), quantity in held.items():
+        made[strategy] += quantity * float(str(closes[instrument_id]))
+    published = {name: float(str(row["pnl_base"])) for name, row in performance(market).items()}
+    assert published == pytest.approx(made, abs=0.01)
+
+
+def performance(market: Path) -> Mapping[str, Mapping[str, object]]:
+    """Return what the mart says of the simulated strategies, of all time."""
+    columns = (
+        "entity", "base_currency", "trade_count", "win_rate", "total_return", "sharpe_annualized",
+        "max_drawdown", "net_pnl_base", "pnl_base",
+    )  # fmt: skip
+    found = query(
+        market,
+        f"select {', '.join(columns)} from gold.mart_trading_performance"
+        " where entity_type = 'strategy' and period_type = 'all' and is_simulated",
+    )
+    return {str(row[0]): dict(zip(columns, row, strict=True)) for row in found}
+
+
 # -- the file ------------------------------------------------------------------------------------
 
 
@@ -292,6 +403,32 @@ def test_the_summary_has_the_figures(demo: Path, market: Path) -> None:
         assert any(re.fullmatch(rf"{step}\|\d+\.\d", line) for line in figures)
     for command in ("make shell", "make dev", "make docs"):
         assert command in output
+
+
+def test_the_summary_ends_with_how_the_simulated_strategies_did(demo: Path, market: Path) -> None:
+    output = shown(demo)
+    table = output[output.index("Performance of simulated trading") :]
+    assert "strategy (simulated)" in table
+    assert "nothing here was traded" in table
+    lines = [
+        re.sub(r"\s*│\s*", "|", line.strip("│ "))
+        for line in table.splitlines()
+        if line.startswith("│")
+    ]
+    found = performance(market)
+    assert found.keys() == {strategy.name for strategy in STRATEGIES}
+    assert len(lines) == len(found)
+    for line, (name, row) in zip(lines, sorted(found.items()), strict=True):
+        cells = line.split("|")
+        assert cells[0] == name
+        assert cells[2] == f"{row['trade_count']:,}"
+        for cell, column in zip(cells[3:5], ("win_rate", "total_return"), strict=True):
+            assert float(cell.rstrip("%")) / 100 == pytest.approx(row[column], abs=6e-4)
+        assert float(cells[5]) == pytest.approx(row["sharpe_annualized"], abs=6e-3)
+        assert float(cells[6].rstrip("%")) / 100 == pytest.approx(row["max_drawdown"], abs=6e-4)
+        pnl, currency = cells[7].split()
+        assert currency == row["base_currency"]
+        assert Decimal(pnl.replace(",", "")) == round(Decimal(str(row["net_pnl_base"])), 2)
 
 
 def test_the_demo_leaves_nothing_outside_its_data_folder(demo: Path) -> None:

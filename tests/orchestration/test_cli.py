@@ -40,7 +40,7 @@ from tests.orchestration.warehouses import (
 
 COMMANDS = (
     "ingest", "build", "publish", "versions", "rollback", "status", "demo", "dev", "shell", "chart",
-    "docs", "serve",
+    "docs", "export-features", "serve",
 )  # fmt: skip
 INGEST = ("backfill", "incremental", "inbox", "stream")
 ONE_DAY = ("--start", "2024-01-08", "--end", "2024-01-09", "--symbols", "SIM-BTC/USD")

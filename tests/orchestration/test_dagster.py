@@ -45,6 +45,7 @@ from tests.orchestration.warehouses import (
 )
 
 MARKET = dg.AssetKey(["published", "market"])
+FEATURES = dg.AssetKey(["published", "features"])
 LAYERS = {"raw", "staging", "rules", "silver", "gold", "ops", "published"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -95,7 +96,8 @@ def test_every_dbt_node_is_an_asset_by_layer_domain_and_name(
         ("raw", source["source_name"], source["name"]): source
         for source in manifest["sources"].values()
     }
-    assert sources.keys() | models.keys() | seeds.keys() | {tuple(MARKET.path)} == {
+    published = {tuple(key.path) for key in (MARKET, FEATURES)}
+    assert sources.keys() | models.keys() | seeds.keys() | published == {
         tuple(key.path) for key in graph.get_all_asset_keys()
     }
     for path, node in (models | seeds).items():
@@ -134,6 +136,7 @@ def test_what_readers_open_is_behind_every_table(
         for node in nodes_of(manifest, "model", "seed")
         if node["schema"] != publication.PRIVATE_SCHEMA
     }
+    assert graph.get(FEATURES).parent_keys == {MARKET}
 
 
 def test_vendors_are_asked_again_after_5_10_and_20_minutes(definitions: dg.Definitions) -> None:

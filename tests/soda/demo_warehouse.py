@@ -20,6 +20,8 @@ from orchestration.quality import CHECKS_DIR, QualityReport, run_checks
 from tests.dbt.fundamentals import land_fundamentals
 from tests.dbt.landing import Landing
 from tests.dbt.news import land_news
+from tests.dbt.research import land_figures, land_moods
+from tests.dbt.simulated import land_simulated_trading, some_pairs, some_stocks
 from tests.dbt.ticks import land_ticks
 from tests.dbt.trading import land_trading
 
@@ -30,7 +32,7 @@ SIMULATED_DAYS = 8
 
 
 def land_demo(data: DataDir) -> None:
-    """Land the sample, a simulated pair and the calendars."""
+    """Land the sample, a simulated pair, the calendars, and what simulated accounts trade."""
     lake = Lake(data, lambda: LANDED_AT)
     sample, simulator, calendars = (
         Sample(lake.clock),
@@ -43,9 +45,14 @@ def land_demo(data: DataDir) -> None:
     land(lake, simulator, *simulator.default_request("instruments"))
     for dataset in sample.datasets:
         land(lake, sample, *sample.default_request(dataset))
-    land_trading(Landing(data))
+    land_trading(Landing(data), bad=False)
+    markets = [*some_stocks(), *some_pairs(SIMULATED_DAYS)]
+    # Without faults: dead letters would warn.
+    land_simulated_trading(data, markets, fetched=LANDED_AT, faults=False)
     land_fundamentals(Landing(data), bad=False)
     land_news(Landing(data), bad=False)
+    land_figures(Landing(data), "IBM", 2011)
+    land_moods(Landing(data))
     land_ticks(Landing(data), day=f"{LANDED_AT:%Y-%m-%d}", bad=False)
 
 

@@ -1,12 +1,17 @@
 """Every declared check: quiet on good data, and the only one to speak of a broken promise."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration.quality import CHECKS_DIR, CheckResult, QualityReport, declared_checks
+from tests.soda.cases import Case, shrunk, warns, without_column
+from tests.soda.cases_context import CASES_CONTEXT
+from tests.soda.cases_features import CASES_FEATURES
+from tests.soda.cases_performance import CASES_PERFORMANCE
+from tests.soda.cases_research import CASES_RESEARCH
+from tests.soda.cases_trading import CASES_TRADING
 from tests.soda.demo_warehouse import change, copy, judge
 
 UNJUDGED = {
@@ -21,32 +26,6 @@ UNJUDGED = {
     "silver.ticks_quarantined": "judged through record_balance",
     "silver.trading_quarantined": "judged through record_balance",
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """What breaks a promise: statements on the candidate, or on the published version.
-
-    `also` are checks of the same table that the same data breaks by their nature.
-    """
-
-    sql: str = "select 1"
-    published: str | None = None
-    outcome: str = "fail"
-    also: frozenset[str] = frozenset()
-
-
-def warns(sql: str) -> Case:
-    return Case(sql, outcome="warn")
-
-
-def without_column(table: str, column: str) -> Case:
-    return Case(f"alter table {table} drop column {column}")
-
-
-def shrunk(table: str) -> Case:
-    """Return a case in which readers have three times the rows of the candidate."""
-    return Case(published=f"insert into {table} select a.* from {table} as a, range(2)")
 
 
 FB = "instrument_id = 'equity:FB'"
@@ -567,6 +546,12 @@ CASES: dict[tuple[str, str], Case] = {
         " delete from silver.signal_events where event = 'regime_change' and timeframe = '5m'"
     ),
 }
+
+CASES |= CASES_PERFORMANCE
+CASES |= CASES_TRADING
+CASES |= CASES_RESEARCH
+CASES |= CASES_CONTEXT
+CASES |= CASES_FEATURES
 
 
 @pytest.fixture(scope="module")
