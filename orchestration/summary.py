@@ -62,8 +62,6 @@ PERFORMANCE = """
     select
         entity,
         base_currency,
-        first_date,
-        last_date,
         trade_count,
         win_rate,
         total_return,
@@ -258,24 +256,25 @@ def show_performance(console: Console, path: Path) -> None:
     if not rows:
         return
     table = Table(
-        "strategy (simulated)",
-        title="Performance of simulated trading",
+        title="Performance of simulated strategies",
         title_justify="left",
         caption="Toy strategies over the sample and the simulated market: nothing here was traded.",
         caption_justify="left",
+        padding=(0, 0, 0, 1),
     )
-    for column in ("days", "trades", "won", "return", "Sharpe", "max drawdown", "closed P&L, net"):
+    table.add_column("strategy", no_wrap=True)
+    for column in ("trades", "won", "return", "Sharpe", "drawdown"):
         table.add_column(column, justify="right")
-    for entity, currency, first, last, trades, won, total, sharpe, drawdown, pnl in rows:
+    table.add_column("net P&L", justify="right", no_wrap=True)
+    for entity, currency, trades, won, total, sharpe, drawdown, pnl in rows:
         table.add_row(
             escape(entity),
-            f"{(last - first).days + 1:,}",
             f"{trades:,}",
             _share(won),
             _share(total),
             "" if sharpe is None else f"{sharpe:.2f}",
             _share(drawdown),
-            f"{pnl:,.2f} {currency}",
+            f"{pnl:,.0f} {currency}",
         )
     console.print(table)
 
