@@ -2,10 +2,10 @@
 
 import typer
 
-from tests.bench import indicators, ingest, pipeline, reads
+from tests.bench import gold, indicators, ingest, pipeline, reads
 
 app = typer.Typer(add_completion=False)
-for benchmark in (pipeline, indicators, reads, ingest):
+for benchmark in (pipeline, gold, indicators, reads, ingest):
     app.command(benchmark.__name__.rpartition(".")[2])(benchmark.main)
 
 
@@ -13,7 +13,7 @@ for benchmark in (pipeline, indicators, reads, ingest):
 def all_of_them(context: typer.Context) -> None:
     """Measure speed and memory: everything, or one of the benchmarks below."""
     if context.invoked_subcommand is None:
-        for benchmark in (pipeline, indicators, reads, ingest):
+        for benchmark in (pipeline, gold, indicators, reads, ingest):
             benchmark.main()
 
 
