@@ -37,6 +37,8 @@ REJECTING = ("inbox:explained", "inbox:moved")
 BUILDING = ("build:copied", "build:built", "build:judged")
 PUBLISHING = ("publish:finalised", "publish:linked", "publish:replaced")
 ROLLING_BACK = ("rollback:held", "rollback:replaced")
+EXPORTING = ("features:written",)
+"""Tried in `tests/orchestration/test_features.py`."""
 COMMITTED = {"land:renamed", "land:committed"}
 
 BACKFILL = ("ingest", "backfill", "--provider", "sample", "--symbols", "MSFT")
@@ -87,7 +89,7 @@ def test_every_step_is_tried() -> None:
         for step in re.findall(r"\breached\(([^)]*)\)", path.read_text(encoding="utf-8"))
         if step != "step: str"
     }
-    tried = {*LANDING, *DROPPING, *REJECTING, *BUILDING, *PUBLISHING, *ROLLING_BACK}
+    tried = {*LANDING, *DROPPING, *REJECTING, *BUILDING, *PUBLISHING, *ROLLING_BACK, *EXPORTING}
     assert steps == {f'"{step}"' for step in tried}
 
 

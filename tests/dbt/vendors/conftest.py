@@ -19,8 +19,8 @@ from tests.dbt.warehouse import Warehouse
 from tests.orchestration.warehouses import shared
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-LEFT_OUT = "path:models/silver/signals"
-"""Models that no vendor's records mean anything new to."""
+LEFT_OUT = "path:models/silver/signals+"
+"""Models that no vendor's records mean anything new to, and what is made of them."""
 
 
 @pytest.fixture(scope="session")
