@@ -66,14 +66,14 @@ DECISIONS = f"""
         {COMMON.replace("{decision}", "number")},
         {TIME.replace("{number}", "(number - {first})")} as decided_at,
         '1h' as timeframe,
-        ['buy', 'sell', 'hold'][1 + hash(number, 9) % 3] as action,
+        ['buy', 'sell', 'hold'][1 + (hash(number, 9) % 3)::bigint] as action,
         printf('%.2f', hash(number, 10) % 101 / 100.0) as confidence,
         '1' as position_size,
-        ['debate', 'voting', 'fallback'][1 + hash(number, 11) % 3] as method,
+        ['debate', 'voting', 'fallback'][1 + (hash(number, 11) % 3)::bigint] as method,
         to_json([
             {{{{
                 'provider': 'voter ' || voter,
-                'action': ['buy', 'sell', 'hold'][1 + hash(number, voter, 12) % 3],
+                'action': ['buy', 'sell', 'hold'][1 + (hash(number, voter, 12) % 3)::bigint],
                 'confidence': hash(number, voter, 13) % 101 / 100.0,
                 'weight': voter
             }}}} for voter in [1, 2, 3]
