@@ -11,6 +11,8 @@ are needed, so that a run over years of thousands of symbols stays small in memo
 import asyncio
 import gc
 import logging
+import math
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +36,7 @@ from ingest.lake import (
     new_batch_id,
     ready,
 )
+from ingest.locks import LockedError
 from ingest.provider import (
     TIMEFRAMES,
     AccessError,
@@ -64,6 +67,12 @@ BATCHES_AHEAD = 2
 """Asking waits when so many batches wait to be landed."""
 
 LOCK_PATIENCE_SECONDS = 60.0
+STOP_PATIENCE_SECONDS = 3.0
+"""How long a batch waits for another loader of its dataset: usually, and when the run is stopped.
+What is given up is not covered, and so asked for again by the next run.
+"""
+
+LOCK_TRY_SECONDS = 0.5
 PLANNED_AHEAD = 5000
 
 NEW_OBJECTS_PER_COLLECTION = 10_000
@@ -324,6 +333,11 @@ class _Sink:
         self._rows = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
+        self._stop_at = math.inf
+
+    def hurry(self) -> None:
+        """Wait only a little longer for another loader: the run is being stopped."""
+        self._stop_at = time.monotonic() + STOP_PATIENCE_SECONDS
 
     def take(self, readied: Readied) -> None:
         """Keep an answer until its batch is landed."""
@@ -380,9 +394,16 @@ class _Sink:
         self.landing = asyncio.create_task(self._land(batch))
 
     async def _land(self, batch: Sequence[Readied]) -> None:
-        landed = await asyncio.to_thread(
-            self.loader.land, batch, patience_seconds=LOCK_PATIENCE_SECONDS
-        )
+        give_up_at = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                landed = await asyncio.to_thread(
+                    self.loader.land, batch, patience_seconds=LOCK_TRY_SECONDS
+                )
+                break
+            except LockedError:
+                if time.monotonic() >= min(give_up_at, self._stop_at):
+                    raise
         self.report.batches.append(landed)
         self.landing = None
         self._land_what_is_due()
@@ -463,6 +484,10 @@ class _Run:
                 self._workers -= done
                 for task in done:
                     task.result()  # raises what nobody expected
+        except asyncio.CancelledError:
+            for sink in self._sinks.values():
+                sink.hurry()
+            raise
         finally:
             await self._finish()
 

@@ -23,6 +23,7 @@ import ingest.backfill
 from ingest.backfill import Ask, Step, backfill, land_all
 from ingest.clock import iso
 from ingest.lake import Batch, Interval, Lake, Loader, Readied
+from ingest.locks import LockedError, exclusive
 from ingest.provider import (
     AccessError,
     Answer,
@@ -315,6 +316,27 @@ def test_two_runs_of_one_dataset_both_land(lake: Lake) -> None:
         )
     assert [report.rows for report in reports] == [60] * 4
     assert Counter(row["_symbol"] for row in landed(lake)) == dict.fromkeys("ABCD", 60)
+
+
+def test_a_stopped_run_waits_only_a_little_for_another_loader(
+    vendor: Vendor, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C is to end it within seconds; the next run asks again for what could not be landed."""
+    monkeypatch.setattr(ingest.backfill, "STOP_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(ingest.backfill, "LOCK_TRY_SECONDS", 0.01)
+
+    def stop(step: Step) -> None:
+        if step.done == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    request = asking(T0, T0 + 4 * HOUR)
+    folder = lake.data.lake / ".tmp" / f"{vendor.name}__{request.dataset}"
+    with exclusive(folder / "lock", "another one"):
+        began = time.monotonic()
+        with pytest.raises(LockedError, match="locked by another one"):
+            backfill(vendor, [request], lake, clock=lake.clock, progress=stop)
+        assert time.monotonic() - began < 5
+    assert run(vendor, lake, request).rows == 240
 
 
 def test_nothing_to_ask_is_no_error(vendor: Vendor, lake: Lake) -> None:
