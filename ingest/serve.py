@@ -5,6 +5,11 @@
     GET /healthz            whether messages can be landed; 503 when not
     GET /metrics            what was counted, for Prometheus
 
+Messages have at most 1 MiB; a larger one, one that is not UTF-8 and one in bytes end the connection
+with a code and a reason (1009, 1007, 1003), and are counted. To whom only this machine can reach,
+all but messages is open; on any other address what is counted and the contracts want the token too,
+and health without it is only the status.
+
 Each message of a connection has a number, from 1. It is answered by `{"ack": 7, "landed": false}`
 when it is queued or `{"rejected": 7, "errors": [...]}` when it breaks its contract; `{"ack": 7,
 "landed": true}` says that all up to 7 are on disk, the rejected ones as dead letters. What was not
@@ -14,7 +19,9 @@ Not for judging values: bad ones land too, and SQL quarantines them.
 """
 
 import asyncio
+import ipaddress
 import json
+import logging
 import secrets
 import signal
 import socket
@@ -28,6 +35,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -48,6 +56,17 @@ MAX_FRAME_BYTES = 1 << 20
 GOING_AWAY = 1001
 GOODBYE_SECONDS = 5.0
 UNSUPPORTED = 1003
+INTERNAL_ERROR = 1011
+REFUSED_FRAMES = {1007: "not_utf8", 1009: "too_large"}
+"""By the code with which the server ends a connection: what it is counted as."""
+
+WITHOUT_TOKEN = (
+    {"error": "send the token as `Authorization: Bearer …`"},
+    HTTPStatus.UNAUTHORIZED,
+    {"www-authenticate": "Bearer"},
+)
+
+log = logging.getLogger(__name__)
 
 
 class Client:
@@ -87,8 +106,10 @@ class Client:
 class Service:
     """The state behind the app: the queue, the clients, the token."""
 
-    def __init__(self, lake: Lake, token: str, limits: Limits | None = None) -> None:
-        """Check the token.
+    def __init__(
+        self, lake: Lake, token: str, limits: Limits | None = None, *, is_local: bool = True
+    ) -> None:
+        """Check the token; `is_local` says that only this machine can reach the service.
 
         Raises:
             AccessError: the token is missing or too short.
@@ -103,6 +124,7 @@ class Service:
         self.batches = MicroBatches(
             lake, market_data.PROVIDER, market_data.DATASETS, self.metrics, limits or Limits()
         )
+        self.is_local = is_local
         self._token = token.encode()
         self.on_end: Callable[[], None] = lambda: None
         """Called when landing has ended, wanted or not."""
@@ -155,13 +177,7 @@ class Service:
         """Take in the messages of one connection until it ends."""
         if not self._is_allowed(websocket):
             self.metrics.count("connection", "refused")
-            await websocket.send_denial_response(
-                JSONResponse(
-                    {"error": "send the token as `Authorization: Bearer …`"},
-                    HTTPStatus.UNAUTHORIZED,
-                    {"www-authenticate": "Bearer"},
-                )
-            )
+            await websocket.send_denial_response(JSONResponse(*WITHOUT_TOKEN))
             return
         offered = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
         await websocket.accept(offered)
@@ -187,7 +203,11 @@ class Service:
             self._reading.discard(reading)
             for task in (reading, telling):
                 task.cancel()
-            await asyncio.gather(reading, telling, return_exceptions=True)
+            error, _ = await asyncio.gather(reading, telling, return_exceptions=True)
+        if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect):
+            log.error("a message could not be taken in", exc_info=error)
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await client.websocket.close(INTERNAL_ERROR, "an error of the server")
         if self._is_closing:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await client.tell()
@@ -197,9 +217,12 @@ class Service:
         while True:
             received = await client.websocket.receive()
             if received["type"] == "websocket.disconnect":
+                if outcome := REFUSED_FRAMES.get(received["code"]):
+                    self.metrics.count("frame", outcome)
                 return
             text = received.get("text")
             if text is None:
+                self.metrics.count("frame", "bytes")
                 await client.websocket.close(UNSUPPORTED, "send text, not bytes")
                 return
             number += 1
@@ -231,17 +254,21 @@ class Service:
             landed,
         )
 
-    def _is_allowed(self, websocket: WebSocket) -> bool:
-        scheme, _, sent = websocket.headers.get("authorization", "").partition(" ")
+    def _is_allowed(self, connection: HTTPConnection) -> bool:
+        """Return whether the token came; how long that takes tells nothing of it."""
+        scheme, _, sent = connection.headers.get("authorization", "").partition(" ")
         offered = [sent] if scheme.lower() == "bearer" else []
-        offered += [name for name in websocket.scope["subprotocols"] if name != SUBPROTOCOL]
-        return any(secrets.compare_digest(token.encode(), self._token) for token in offered)
+        offered += [
+            name for name in connection.scope.get("subprotocols", ()) if name != SUBPROTOCOL
+        ]
+        return any(
+            secrets.compare_digest(token.encode(errors="replace"), self._token) for token in offered
+        )
 
     # -- being watched -----------------------------------------------------------------------------
 
     async def health(self, request: HttpRequest) -> Response:
-        """Answer whether messages can be landed."""
-        del request
+        """Answer whether messages can be landed; details are not for strangers."""
         error = self.batches.error or await asyncio.to_thread(self._why_not_writable)
         if self._landing.done() or self._is_closing:
             error = error or "shutting down"
@@ -253,17 +280,24 @@ class Service:
             "queue_size": self.batches.limits.queue,
             "last_landing": iso(datetime.fromtimestamp(landed_at, UTC)) if landed_at else None,
         }
+        if not self._may_look(request):
+            state = {"status": state["status"]}
         return JSONResponse(state, HTTPStatus.SERVICE_UNAVAILABLE if error else HTTPStatus.OK)
+
+    def _may_look(self, request: HttpRequest) -> bool:
+        return self.is_local or self._is_allowed(request)
 
     async def show_metrics(self, request: HttpRequest) -> Response:
         """Answer what was counted."""
-        del request
+        if not self._may_look(request):
+            return JSONResponse(*WITHOUT_TOKEN)
         text = await asyncio.to_thread(generate_latest, self.metrics.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     async def show_contract(self, request: HttpRequest) -> Response:
         """Answer what messages must be."""
-        del request
+        if not self._may_look(request):
+            return JSONResponse(*WITHOUT_TOKEN)
         return JSONResponse(market_data.json_schema())
 
     def _why_not_writable(self) -> str | None:
@@ -356,6 +390,14 @@ class Server(uvicorn.Server):
             await self._stopping
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address; of names only `localhost` is."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def serve(
     lake: Lake,
     token: str,
@@ -371,6 +413,6 @@ def serve(
         AccessError: the token is missing or too short.
         NotLandedError: the disk did not take the last messages.
     """
-    service = Service(lake, token, limits)
+    service = Service(lake, token, limits, is_local=is_loopback(host))
     asyncio.run(Server(service, host, port, on_started).finish())
     return service.metrics

@@ -22,7 +22,7 @@ from ingest.contracts import market_data
 from ingest.contracts.market_data import BrokenContractError, read_message
 from ingest.lake import Lake
 from ingest.provider import AccessError
-from ingest.serve import Server, Service
+from ingest.serve import MAX_FRAME_BYTES, Server, Service, is_loopback
 from ingest.settings import DataDir
 from ingest.streams import micro_batches
 from ingest.streams.micro_batches import Limits, NotLandedError
@@ -84,15 +84,22 @@ class Served:
         async with connect(url, additional_headers=headers) as socket:
             yield socket
 
-    async def get(self, path: str) -> httpx.Response:
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         async with httpx.AsyncClient() as http:
-            return await http.get(f"http://{self.address}{path}")
+            return await http.get(f"http://{self.address}{path}", headers=headers)
+
+    async def counted(self, **labels: str) -> None:
+        """Wait until a message was counted so."""
+        while not self.service.metrics.total("messages_total", **labels):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
-async def served(lake: Lake, limits: Limits = FAST) -> AsyncIterator[Served]:
+async def served(
+    lake: Lake, limits: Limits = FAST, *, is_local: bool = True
+) -> AsyncIterator[Served]:
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    service = Service(lake, TOKEN, limits)
+    service = Service(lake, TOKEN, limits, is_local=is_local)
     server = Server(service, "127.0.0.1", 0, started.set_result)
     running = asyncio.create_task(server.finish())
     try:
@@ -207,16 +214,73 @@ def test_connections_are_numbered_apart(lake: Lake) -> None:
     run(test())
 
 
-def test_bytes_are_refused(lake: Lake) -> None:
+@pytest.mark.parametrize(
+    ("frame", "code", "outcome"),
+    [
+        (TRADE.encode(), 1003, "bytes"),
+        (changed(TRADE, conditions="x" * MAX_FRAME_BYTES), 1009, "too_large"),
+        (b"\x81\x82\0\0\0\0\xff\xfe", 1007, "not_utf8"),
+    ],
+)
+def test_what_is_no_message_ends_the_connection_with_a_reason_and_is_counted(
+    lake: Lake, frame: str | bytes, code: int, outcome: str
+) -> None:
+    """What came before it lands; its sender knows by the acknowledgements what to send again."""
+
     async def test() -> None:
         async with served(lake) as server, server.client() as socket:
-            await socket.send(TRADE.encode())
+            await socket.send(TRADE)
+            await until_landed(socket, 1)
+            if outcome == "not_utf8":
+                assert isinstance(frame, bytes)
+                socket.transport.write(frame)  # a text frame as no library would send it
+            else:
+                await socket.send(frame)
             with pytest.raises(ConnectionClosed) as caught:
                 await socket.recv()
             assert caught.value.rcvd is not None
-            assert caught.value.rcvd.code == 1003
+            assert caught.value.rcvd.code == code
+            await server.counted(kind="frame", outcome=outcome)
+            assert caught.value.rcvd.reason or outcome == "not_utf8"
+        assert rows(lake, "trades", "trade_id") == [("t1",)]
 
     run(test())
+
+
+def test_a_message_of_the_largest_size_is_answered(lake: Lake) -> None:
+    text = changed(TRADE, conditions="")
+    text = text.replace(
+        '"conditions": ""', f'"conditions": "{"x" * (MAX_FRAME_BYTES - len(text))}"'
+    )
+    assert len(text) == MAX_FRAME_BYTES
+
+    async def test() -> None:
+        async with served(lake) as server, server.client() as socket:
+            await socket.send(text)
+            answer = await heard(socket)
+            assert [each["at"] for each in answer["errors"]] == ["trade.conditions"]
+
+    run(test())
+
+
+def test_an_error_of_the_server_is_logged_and_is_not_a_farewell(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delitem(market_data.DATASET_OF, "trade")
+
+    async def test() -> None:
+        async with served(lake) as server, server.client() as socket:
+            await socket.send(TRADE)
+            with pytest.raises(ConnectionClosed) as caught:
+                await socket.recv()
+            assert caught.value.rcvd is not None
+            assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (
+                1011,
+                "an error of the server",
+            )
+
+    run(test())
+    assert "a message could not be taken in" in caplog.text
 
 
 def test_nothing_is_said_to_be_landed_before_it_is(
@@ -282,6 +346,11 @@ def test_a_full_queue_holds_senders_back_and_loses_nothing(
         ({"Authorization": "Bearer another-token-of-tests"}, ()),
         ({"Authorization": TOKEN}, ()),
         ({"Authorization": f"Basic {TOKEN}"}, ()),
+        ({"Authorization": f"Bearer {TOKEN}x"}, ()),
+        ({"Authorization": f"Bearer {TOKEN[:-1]}"}, ()),
+        ({"Authorization": f"Bearer {TOKEN.upper()}"}, ()),
+        ({"Authorization": "Bearer \xe9\xff"}, ()),
+        ({"Authorization": "Bearer "}, ()),
         ({}, ("tapehouse.v1", "another-token")),
     ],
 )
@@ -321,6 +390,62 @@ def test_the_token_may_come_as_a_subprotocol_and_is_not_echoed(lake: Lake) -> No
             assert socket.subprotocol == "tapehouse.v1"
             await socket.send(TRADE)
             await until_landed(socket, 1)
+
+    run(test())
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/contract"])
+def test_what_others_can_reach_wants_the_token(lake: Lake, path: str) -> None:
+    async def test() -> None:
+        async with served(lake, is_local=False) as server:
+            for headers in ({}, {"Authorization": "Bearer another-token-of-tests"}):
+                answer = await server.get(path, headers)
+                assert answer.status_code == 401
+                assert answer.headers["www-authenticate"] == "Bearer"
+                assert "tapehouse" not in answer.text
+            assert (await server.get(path, BEARER)).status_code == 200
+
+    run(test())
+
+
+def test_health_tells_strangers_no_more_than_the_status(lake: Lake) -> None:
+    async def test() -> None:
+        async with served(lake, is_local=False) as server:
+            answer = await server.get("/healthz")
+            assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+            assert "queue_depth" in (await server.get("/healthz", BEARER)).json()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - that is the question
+        ("::", False),
+        ("", False),
+        ("192.168.1.2", False),
+        ("localhost.example.org", False),
+    ],
+)
+def test_only_loopback_addresses_are_local(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_the_command_asks_strangers_for_the_token_on_other_addresses(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with command(tmp_path, "--host", "0.0.0.0") as (_, url):  # noqa: S104
+            port = url.split(":")[2].partition("/")[0]
+            async with httpx.AsyncClient() as http:
+                answers = [
+                    await http.get(f"http://127.0.0.1:{port}/metrics", headers=headers)
+                    for headers in ({}, BEARER)
+                ]
+            assert [answer.status_code for answer in answers] == [401, 200]
 
     run(test())
 
@@ -535,12 +660,26 @@ def test_kill_loses_nothing_that_was_said_to_be_landed(tmp_path: Path) -> None:
         (changed(BAR, trade_count=1.5), "bar.trade_count"),
         (changed(BAR, volume=-1), "bar.volume"),
         (changed(BAR, _extra="x"), "bar._extra"),
+        (BAR.replace(":7}", ":-Infinity}"), "bar.trade_count"),
+        (BAR.replace(":7}", ":1e-999999999}"), "bar.trade_count"),
+        (TRADE.replace("60000.10", "1" * 5000), "trade.price"),
+        (TRADE.replace("0.01000000", "1e-99999999999999999999"), "trade.size"),
+        (TRADE.replace("60000.10", "0x10"), "message"),
+        (TRADE.replace("BTC/USD", "\\ud83d"), "trade"),
+        (TRADE.replace('"t1"', '"\\ud83d"'), "trade.trade_id"),
+        (TRADE.replace('"side"', '"\\ud83d"'), "trade"),
+        (TRADE.replace('"trade"', '"\\ud83d"'), "message"),
+        ('{"\\ud83d":1,"\\ud83d":2}', "message"),
+        ('{"kind":["trade"]}', "message"),
+        ("\ufeff" + TRADE, "message"),
+        ("", "message"),
     ],
 )
 def test_what_breaks_the_contract_is_said_where(text: str, at: str) -> None:
     with pytest.raises(BrokenContractError) as caught:
         read_message(text)
     assert [error["at"] for error in caught.value.errors] == [at]
+    assert json.dumps(caught.value.errors).isascii()
 
 
 @pytest.mark.parametrize("text", [TRADE, QUOTE, BAR, changed(BAR, trade_count=None, vwap=1.1)])
