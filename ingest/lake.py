@@ -41,6 +41,26 @@ from ingest.redaction import MASK, redact, spellings
 from ingest.settings import DataDir
 
 LEDGER_KEY = "tapehouse.ledger"
+LEDGERS_AT_ONCE = 500
+LAST_ANSWERED = """
+with entries as (
+    select unnest(cast(json_extract(decode(value), '$.entries') as json[])) as entry
+    from parquet_kv_metadata(?)
+    where decode(key) = ?
+)
+
+select
+    entry ->> '$.symbol' as symbol,
+    max(entry ->> '$.fetched_at') as fetched_at
+from entries
+where
+    entry ->> '$.symbol' is not null
+    and cast(entry -> '$.params' as map(varchar, varchar))
+    = cast(cast(? as json) as map(varchar, varchar))
+    and entry ->> '$.fetched_at' >= ?
+    and entry ->> '$.fetched_at' < ?
+group by all
+"""
 ROW_GROUP_ROWS = 122_880
 LINEAGE = (
     pa.field("_provider", pa.string()),
@@ -516,6 +536,36 @@ class Lake:
     def batches(self, provider: str = "*", dataset: str = "*") -> list[Batch]:
         """Return every landed batch, oldest first, from the ledgers in the files."""
         return _ledgers(self.data.raw.glob(f"{provider}/{dataset}/*/*.parquet"))
+
+    def last_answered(
+        self,
+        provider: str,
+        dataset: str,
+        params: Mapping[str, str],
+        *,
+        since: datetime,
+        before: datetime,
+    ) -> Iterator[Mapping[str, datetime]]:
+        """Yield when symbols were last answered for between two times, newest batches first.
+
+        Only requests with just these `params` count. Each of what is yielded is of some batches:
+        who has found a symbol need not look for it any further.
+        """
+        first = f"ingest_date={since:%Y-%m-%d}"
+        folders = (self.data.raw / provider / dataset).glob("ingest_date=*")
+        files = [
+            file for folder in folders if folder.name >= first for file in folder.glob("*.parquet")
+        ]
+        files.sort(key=lambda file: file.name, reverse=True)
+        with duckdb.connect() as connection:
+            while files:
+                names = [str(file) for file in files[:LEDGERS_AT_ONCE]]
+                del files[:LEDGERS_AT_ONCE]
+                found = connection.execute(
+                    LAST_ANSWERED,
+                    [names, LEDGER_KEY, json.dumps(dict(params)), iso(since), iso(before)],
+                ).fetchall()
+                yield {symbol: parse_iso(at) for symbol, at in found}
 
     def ledger(self, provider: str, dataset: str) -> Ledger:
         """Return the ledger of one dataset, read once."""

@@ -233,9 +233,13 @@ def ingest_stream(  # noqa: PLR0917 - options are named on the command line
         )
     finally:
         _show_metrics(metrics)
+    missing = [f"not given: {', '.join(report.refused)}"] if report.refused else []
+    missing += report.unfilled
+    if report.lost:
+        missing.append(f"lost: {report.lost:,} messages that could not be landed in time")
+    for text in missing:
+        console.print(f"[red]{escape(text)}[/]", highlight=False, soft_wrap=True)
     if not report.is_complete:
-        refused = ", ".join(report.refused)
-        console.print(f"[red]not given:[/] {escape(refused)}", highlight=False)
         raise typer.Exit(1)
 
 

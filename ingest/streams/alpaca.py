@@ -27,7 +27,7 @@ from ingest.provider import (
 )
 from ingest.records import decode_json, encode_json
 from ingest.settings import Environment
-from ingest.streams.runner import BusyError, Told
+from ingest.streams.runner import BusyError, Told, is_name
 
 URL = "wss://stream.data.alpaca.markets"
 FEEDS: Mapping[str, tuple[str, str, str]] = {
@@ -137,10 +137,15 @@ class AlpacaFeed:
             )
 
     @property
+    def takes_all(self) -> bool:
+        """Return whether `*` was asked for."""
+        return "*" in self._wanted
+
+    @property
     def symbols(self) -> Sequence[str]:
         """Return the symbols asked for; of `*`, those that were seen."""
         named = [symbol for symbol in self._wanted if symbol != "*"]
-        return named if "*" not in self._wanted else list(dict.fromkeys([*named, *self._seen]))
+        return list(dict.fromkeys([*named, *self._seen])) if self.takes_all else named
 
     def connected(self) -> Sequence[str]:
         """Begin a new connection, on which the vendor speaks first."""
@@ -167,7 +172,9 @@ class AlpacaFeed:
 
     def _told(self, message: Mapping[str, Any]) -> Told:
         kind, symbol = str(message.get("T")), message.get("S")
-        if kind in DATASET_OF and isinstance(symbol, str):
+        if kind in DATASET_OF and not is_name(symbol):
+            return self._unreadable("a symbol that is none", encode_json(message))
+        if kind in DATASET_OF and is_name(symbol):
             self._seen[symbol] = None
             dataset = DATASET_OF[kind]
             timeframe = "1m" if dataset == "bars" else None
@@ -190,11 +197,15 @@ class AlpacaFeed:
         return ()
 
     def _not_subscribed(self, message: Mapping[str, Any]) -> str:
+        given = {
+            channel: symbols if isinstance(symbols := message.get(channel), list) else []
+            for channel in self.channels
+        }
         lacking = [
             f"{symbol} {channel}"
             for channel in self.channels
             for symbol in self._wanted
-            if symbol not in (message.get(channel) or [])
+            if symbol not in given[channel]
         ]
         return f"subscribed, but for {', '.join(lacking)}" if lacking else ""
 

@@ -25,7 +25,7 @@ from ingest.provider import (
 )
 from ingest.records import decode_json
 from ingest.settings import Environment
-from ingest.streams.runner import Told
+from ingest.streams.runner import Told, is_name
 from ingest.symbols import Spelling
 
 URL = "wss://ws-feed.exchange.coinbase.com"
@@ -72,6 +72,7 @@ DATASETS: Mapping[str, Dataset] = {
         asset_classes=("crypto",),
     ),
 }
+NUMBERS_END = 1 << 63
 DATASET_OF = {"match": "matches", "last_match": "matches", "ticker": "tickers"}
 
 
@@ -85,6 +86,7 @@ class CoinbaseFeed:
     asset_class = "crypto"
     datasets = DATASETS
     secrets: Sequence[str] = ()
+    takes_all = False
     has_heartbeats = True
 
     def __init__(
@@ -128,9 +130,9 @@ class CoinbaseFeed:
         if kind == "subscriptions":
             self.is_ready = True
             return [Told(kind, notice=self._not_subscribed(message))], ()
-        if isinstance(product, str) and kind in (*DATASET_OF, "heartbeat"):
+        if is_name(product) and kind in (*DATASET_OF, "heartbeat"):
             return [self._of_product(kind, product, message)], ()
-        return [self._unreadable("a message of unknown kind", frame)], ()
+        return [self._unreadable("a message of unknown kind or product", frame)], ()
 
     def _of_product(self, kind: str, product: str, message: Mapping[str, Any]) -> Told:
         if kind == "heartbeat":
@@ -171,10 +173,12 @@ class CoinbaseFeed:
     def _not_subscribed(self, message: Mapping[str, Any]) -> str:
         channels = message.get("channels")
         given = {
-            (channel.get("name"), product)
+            (str(channel.get("name")), product)
             for channel in (channels if isinstance(channels, list) else [])
             if isinstance(channel, dict)
-            for product in channel.get("product_ids") or []
+            if isinstance(products := channel.get("product_ids"), list)
+            for product in products
+            if isinstance(product, str)
         }
         lacking = [
             f"{product} {channel}"
@@ -207,6 +211,7 @@ class CoinbaseFeed:
 
 def _number(value: object) -> int | None:
     try:
-        return int(str(value))
+        number = int(str(value))
     except ValueError:
         return None
+    return number if 0 <= number < NUMBERS_END else None

@@ -1,5 +1,6 @@
 """The real command against a real local server: killed, stopped by Ctrl-C, and told secrets."""
 
+import asyncio
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,8 @@ from urllib.parse import quote
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+import websockets.exceptions
+import websockets.sync.client
 
 from ingest.clock import utc_now
 from ingest.lake import Interval, Lake
@@ -28,6 +31,8 @@ from ingest.settings import Settings
 from orchestration.table_hashes import stored_tables
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect
 from tests.e2e.test_crashes import finished, records, whole_batches
+from tests.fake_vendors import alpaca_stream
+from tests.fake_vendors.alpaca_stream import FakeAlpacaStream
 from tests.fake_vendors.oanda import FakeOanda
 from tests.fake_vendors.reddit import FakeReddit
 from tests.fake_vendors.server import Fault, Reply
@@ -336,7 +341,18 @@ def test_no_secret_is_written_or_shown(turn: int | None, tmp_path: Path) -> None
         data = tmp_path / "data"
         done = tapehouse(data, "ingest", "incremental", **environment)
     assert (turn is None) or done.returncode == 1
-    texts = {"output": done.stdout + done.stderr}
+    assert masked(data, done.stdout + done.stderr, secrets) >= (
+        {"raw"} if turn is None else {"", "dead_letter"}
+    )
+    assert {f"{name}.json" for name in KEYED} <= {path.name for path in data.glob("vendors/*")}
+
+
+def masked(data: Path, output: str, secrets: Iterable[str]) -> set[str]:
+    """Check that no secret was shown or written; return the parts of the lake with masked ones.
+
+    The output is the part without a name.
+    """
+    texts = {"output": output}
     for path in (path for path in data.rglob("*") if path.is_file()):
         texts[str(path)] = path.read_bytes().decode(errors="replace")
         if path.suffix == ".parquet":
@@ -345,11 +361,79 @@ def test_no_secret_is_written_or_shown(turn: int | None, tmp_path: Path) -> None
         (where, secret) for where, text in texts.items() for secret in secrets if secret in text
     }
     assert not found
-    masked = {
+    return {
         where.partition("/lake/")[2].split("/")[0] for where, text in texts.items() if "***" in text
     }
-    assert masked >= ({"raw"} if turn is None else {"", "dead_letter"})
-    assert {f"{name}.json" for name in KEYED} <= {path.name for path in data.glob("vendors/*")}
+
+
+def test_no_secret_is_written_or_shown_by_a_stream(tmp_path: Path) -> None:
+    """Let the vendor repeat the keys in a value, a symbol, what it says by the way and at last."""
+    keys = {"APCA_API_KEY_ID": alpaca_stream.KEY, "APCA_API_SECRET_KEY": alpaca_stream.SECRET}
+    said = " no ".join(keys.values())
+    bar = alpaca_stream.bar(0, "1")
+    script = [
+        alpaca_stream.frame(bar, bar.replace("1500", json.dumps(said)), json.dumps(said)),
+        alpaca_stream.frame(alpaca_stream.bar(1, "1", symbol=alpaca_stream.SECRET)),
+        alpaca_stream.error(403, said),
+        alpaca_stream.error(409, said),
+    ]
+
+    async def streamed() -> tuple[int | None, str]:
+        async with FakeAlpacaStream([script]) as vendor:
+            process = await asyncio.create_subprocess_exec(
+                *(executable("tapehouse"), "ingest", "stream", "--provider", "alpaca"),
+                *("--symbols", "AAPL"),
+                env={
+                    **os.environ,
+                    **keys,
+                    "TAPEHOUSE_DATA_DIR": str(tmp_path),
+                    "TAPEHOUSE_ALPACA_STREAM_URL": vendor.url,
+                },
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            async with asyncio.timeout(60):
+                shown, _ = await process.communicate()
+            return process.returncode, shown.decode()
+
+    code, shown = asyncio.run(streamed())
+    assert code == 1, shown
+    assert "insufficient subscription *** no ***" in shown
+    assert masked(tmp_path, shown, keys.values()) == {"", "raw", "dead_letter"}
+
+
+def test_no_secret_is_written_or_shown_by_the_service(tmp_path: Path) -> None:
+    """Let a program that sends put the token where it does not belong."""
+    token = "planted-token-of-the-tests"  # noqa: S105 - made up
+    trade = {"kind": "trade", "source": token, "asset_class": "equity", "symbol": "AAPL"} | {
+        "trade_id": "1", "traded_at": "2026-11-20T15:00:00Z", "price": 1, "size": 1,
+    }  # fmt: skip
+    messages = [trade, {**trade, token: token}, {**trade, "kind": token}, token]
+    with subprocess.Popen(
+        [executable("tapehouse"), "serve", "--port", "0", "--batch-seconds", "0.01"],
+        env={**os.environ, "TAPEHOUSE_DATA_DIR": str(tmp_path), "TAPEHOUSE_SERVE_TOKEN": token},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().strip()
+        shown = []
+        with websockets.sync.client.connect(
+            url, additional_headers={"Authorization": f"Bearer {token}"}
+        ) as socket:
+            for message in messages:
+                socket.send(json.dumps(message))
+            while (answer := json.loads(socket.recv(10))) != {"ack": 4, "landed": True}:
+                assert answer.get("ack") != 4
+            socket.send(b"x" * 2_000_000)
+        with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+            websockets.sync.client.connect(f"{url}?token={token}")
+        shown.append(str(refused.value.response))
+        process.send_signal(signal.SIGTERM)
+        shown += process.communicate(timeout=60)
+        assert process.returncode == 0, shown
+    assert masked(tmp_path, "\n".join(shown), [token]) == {"raw", "dead_letter"}
 
 
 def with_secrets(secret: str, text: str) -> str:

@@ -68,8 +68,9 @@ TEXTS = {
 }
 
 
-def error(code: int) -> str:
-    return json.dumps([{"T": "error", "code": code, "msg": TEXTS[code]}])
+def error(code: int, said: str = "") -> str:
+    """Return a frame with an error; `said` is what the vendor repeats in it."""
+    return json.dumps([{"T": "error", "code": code, "msg": " ".join([TEXTS[code], said]).strip()}])
 
 
 def bar(minute: int, close: str, *, kind: str = "b", symbol: str = "AAPL") -> str:

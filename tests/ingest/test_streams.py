@@ -8,25 +8,34 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection
 
+from ingest import lake as lake_module
 from ingest import streams
-from ingest.backfill import LandingReport, backfill
-from ingest.clock import utc_now
+from ingest.backfill import Failure, LandingReport, backfill
+from ingest.clock import Clock, utc_now
 from ingest.http import Policy
 from ingest.lake import Batch, Lake
+from ingest.locks import LockedError
 from ingest.provider import (
     AccessError,
+    Answer,
     Dataset,
     EntitlementError,
     Field,
     ProviderError,
     Request,
+    RetryableError,
     TerminalError,
     UnknownSymbolError,
 )
@@ -37,7 +46,13 @@ from ingest.settings import DataDir, Environment, Settings
 from ingest.streams import micro_batches
 from ingest.streams.alpaca import AlpacaFeed
 from ingest.streams.coinbase import CoinbaseFeed
-from ingest.streams.micro_batches import Limits, Metrics, MicroBatches, NotLandedError
+from ingest.streams.micro_batches import (
+    Limits,
+    Message,
+    Metrics,
+    MicroBatches,
+    NotLandedError,
+)
 from ingest.streams.runner import Feed, Fill, Patience, Stream, StreamReport
 from tests.fake_vendors import alpaca_stream as alpaca
 from tests.fake_vendors.alpaca_stream import FakeAlpacaStream, frame
@@ -50,6 +65,7 @@ from tests.fake_vendors.coinbase_stream import (
     ticker,
 )
 from tests.fake_vendors.stream import CUT, FakeStream
+from tests.ingest.scripted import Now
 
 QUICK = Patience(
     ready_seconds=5, silence_seconds=5, first_seconds=0.001, most_seconds=0.01, busy_seconds=0.01
@@ -105,6 +121,7 @@ def watch(
     patience: Patience = QUICK,
     fill: Fill | None = None,
     lake: Lake | None = None,
+    clock: Clock = utc_now,
 ) -> Watched:
     """Stream from `vendor` until what is landed and counted satisfies `until`."""
 
@@ -123,7 +140,7 @@ def watch(
             def say(text: str) -> None:
                 watched.said.append(text)
 
-            stream = Stream(feed, batches, note, patience=patience, say=say)
+            stream = Stream(feed, batches, note, patience=patience, clock=clock, say=say)
             watched = Watched(own, stream, metrics)
             stop = asyncio.Event()
             running = asyncio.create_task(stream.run(stop))
@@ -284,6 +301,123 @@ def test_one_bad_message_of_an_array_costs_only_itself(tmp_path: Path) -> None:
     assert [letter["body"] for letter in letters(watched.lake)] == ['"text"']
 
 
+HALF_A_PAIR = "\\ud83d"
+
+
+@pytest.mark.parametrize("symbol", [HALF_A_PAIR, "", "\\u0000", "A\\nB"])
+def test_a_symbol_that_is_none_is_a_dead_letter_and_costs_nothing_else(
+    tmp_path: Path, symbol: str
+) -> None:
+    """JSON allows half a surrogate pair, which no file can hold and no vendor be asked for."""
+    stocks = [frame(alpaca.bar(n, str(n), symbol=symbol if n == 1 else "AAPL")) for n in range(3)]
+    watched = watch(tmp_path / "a", FakeAlpacaStream([stocks]), alpaca_feed("*"), has_landed(2))
+    assert watched.rows("bars", "close", "_symbol") == [("0", "AAPL"), ("2", "AAPL")]
+    assert watched.stream.feed.symbols == ["AAPL"]
+    pairs = [match(1), match(2, product=symbol), match(3)]
+    other = watch(tmp_path / "c", FakeCoinbaseStream([pairs]), coinbase(), has_landed(2))
+    assert other.rows("matches", "trade_id") == [("1",), ("3",)]
+    for seen in (watched, other):
+        assert len(letters(seen.lake)) == 1
+        assert seen.total("messages_total", kind="unreadable", outcome="unreadable") == 1
+        assert seen.total("failed_landings_total") == 0
+
+
+def test_half_a_surrogate_pair_in_a_value_lands_as_its_escape(tmp_path: Path) -> None:
+    """As in the answers of REST: see `ingest.records`."""
+    vendor = FakeAlpacaStream([[frame(alpaca.bar(0, f'"{HALF_A_PAIR}"'), alpaca.bar(1, "2"))]])
+    watched = watch(tmp_path, vendor, alpaca_feed(), has_landed(2))
+    assert watched.rows("bars", "close") == [(HALF_A_PAIR,), ("2",)]
+
+
+def test_a_message_that_no_column_can_hold_costs_only_itself(tmp_path: Path) -> None:
+    """Whatever a feed lets through: the others of its batch land, in one batch, in their order."""
+    lake, metrics = Lake(DataDir(tmp_path)), Metrics("coinbase")
+    batches = MicroBatches(lake, "coinbase", CoinbaseFeed.datasets, metrics, FAST)
+    told: list[str | None] = []
+
+    async def run() -> None:
+        for symbol in ("A", "\ud83d", "B"):
+            content = {"type": "match", "trade_id": symbol, "unknown": [symbol]}
+            await batches.put(
+                Message(
+                    *("matches", content, utc_now(), symbol),
+                    on_landed=partial(told.append, symbol),
+                )
+            )
+        batches.close()
+        await batches.run()
+
+    asyncio.run(run())
+    assert landed(lake, "matches", "trade_id", "_symbol") == [("A", "A"), ("B", "B")]
+    (batch,) = lake.batches()
+    assert (batch.rows, batch.dead_letters) == (2, 1)
+    assert HALF_A_PAIR not in batch.to_json()
+    (letter,) = letters(lake)
+    assert "UnicodeEncodeError" in str(letter["error"])
+    assert '"trade_id":"\ud83d"' in str(letter["body"])
+    assert told == ["A", "\ud83d", "B"]
+    assert metrics.total("dead_letters_total") == 1
+
+
+def test_a_landing_that_fails_for_no_message_says_what_is_lost(tmp_path: Path) -> None:
+    lake = SlowLake(DataDir(tmp_path), failures=[ValueError("of the lake itself")])
+    with pytest.raises(NotLandedError, match=r"^2 messages of coinbase .*ValueError: of the lake"):
+        watch(
+            *(tmp_path, FakeCoinbaseStream([[match(1), match(2)]]), coinbase(), has_landed(3)),
+            limits=Limits(seconds=60, records=2),
+            lake=lake,
+        )
+
+
+def test_an_error_in_a_frame_costs_none_of_its_messages(tmp_path: Path) -> None:
+    error = alpaca.error(404)[1:-1]
+    vendor = FakeAlpacaStream(
+        [[frame(alpaca.bar(0, "1"), error, alpaca.bar(1, "2"))], [frame(alpaca.bar(2, "3"))]]
+    )
+    watched = watch(tmp_path, vendor, alpaca_feed(), has_landed(3))
+    assert watched.rows("bars", "close") == [("1",), ("2",), ("3",)]
+    assert vendor.connections == 2
+
+
+NAMES = (
+    st.sampled_from(["T", "S", "code", "msg", "bars"])
+    | st.sampled_from(["type", "product_id", "trade_id", "last_trade_id", "message", "reason"])
+    | st.sampled_from(["channels", "product_ids", "name"])
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["b", "t", "error", "subscription", "success"])
+    | st.sampled_from(["match", "heartbeat", "ticker", "subscriptions"])
+    | st.sampled_from(["AAPL", "BTC-USD", "matches", "bars", "\ud83d", "9" * 400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(JSON, max_size=4))
+@example([[{"T": "subscription", "bars": True}]])
+@example([{"type": "subscriptions", "channels": [{"name": ["x"], "product_ids": ["BTC-USD"]}]}])
+@example([{"type": "subscriptions", "channels": [{"product_ids": [["BTC-USD"]]}]}])
+@example([{"type": "subscriptions", "channels": [{"product_ids": True}]}])
+@example([{"type": "match", "product_id": "BTC-USD", "trade_id": n} for n in (1, "9" * 400)])
+def test_no_frame_breaks_a_feed(frames: list[object]) -> None:
+    """Whatever a vendor says is told of, and each number is one that can be counted."""
+    nowhere = FakeStream(url="ws://localhost")
+    for make in (alpaca_feed("AAPL"), coinbase("BTC/USD", "ETH/USD")):
+        feed = make(nowhere)
+        feed.connected()
+        for content in frames:
+            for text in (json.dumps(content), json.dumps([content]), repr(content)):
+                told, _ = feed.read(text)
+                for each in told:
+                    assert each.symbol is None or each.symbol.isprintable()
+                    assert float(each.missed) >= 0
+                    assert each.content is None or each.dataset in feed.datasets
+
+
 # -- gaps ------------------------------------------------------------------------------------------
 
 
@@ -348,8 +482,10 @@ def test_a_gap_that_rest_cannot_fill_is_said(tmp_path: Path) -> None:
 
 def test_a_gap_that_was_not_asked_for_is_said_and_the_next_one_is_asked(tmp_path: Path) -> None:
     outcomes = [LandingReport("coinbase", "bars", not_asked=Counter({"the breaker is open": 1}))]
+    asked: list[int] = []
 
     def fill(requests: Sequence[Request]) -> LandingReport:
+        asked.append(len(requests))
         if outcomes:
             return outcomes.pop()
         raise ValueError(f"{len(requests)} requests could not be read")
@@ -360,14 +496,154 @@ def test_a_gap_that_was_not_asked_for_is_said_and_the_next_one_is_asked(tmp_path
     def until(seen: Watched) -> bool:
         if any("the breaker is open" in text for text in seen.said):
             first_is_said.set()
-        return len(seen.stream.report.unfilled) == 2 and has_landed(3)(seen)
+        return len(asked) == 2 and has_landed(3)(seen)
 
     watched = watch(tmp_path, vendor, coinbase(), until, fill=fill)
-    assert ["the breaker is open" in text for text in watched.stream.report.unfilled] == [
-        True,
-        False,
+    assert watched.report is not None
+    # The gaps wait to be asked for again, as one.
+    (unfilled,) = watched.report.unfilled
+    assert "stopped before it was asked again: 1 requests could not be read" in unfilled
+    assert not watched.report.is_complete
+
+
+def test_a_fill_that_fails_for_a_passing_reason_is_repeated(tmp_path: Path) -> None:
+    errors: list[Exception] = [
+        RetryableError("the vendor sleeps"),
+        LockedError("somebody else holds the lock"),
     ]
-    assert "1 requests could not be read" in watched.stream.report.unfilled[1]
+
+    def fill(requests: Sequence[Request]) -> LandingReport:
+        if errors:
+            raise errors.pop(0)
+        failed = [Failure(request, "a time-out") for request in requests]
+        return LandingReport("alpaca_iex", "bars", failures=failed if not done else [])
+
+    done: list[str] = []
+    vendor = FakeAlpacaStream([[frame(alpaca.bar(0, "1")), CUT], [frame(alpaca.bar(1, "2"))]])
+
+    def until(seen: Watched) -> bool:
+        done.extend(text for text in seen.said if "a time-out" in text)
+        return any("bars landed" in text for text in seen.said)
+
+    watched = watch(
+        *(tmp_path, vendor, alpaca_feed(), until),
+        patience=replace(QUICK, refill_seconds=0.01, most_refill_seconds=0.02),
+        fill=fill,
+    )
+    assert len(watched.filled) >= 4
+    assert len({request.start for request in watched.filled}) == 1
+    again = [text.rpartition(" ")[0] for text in watched.said if "not filled yet" in text]
+    assert [text.rpartition(" in ")[2] for text in again[:3]] == ["0.01", "0.02", "0.02"]
+    assert watched.report is not None
+    assert (watched.report.unfilled, watched.report.is_complete) == ([], True)
+
+
+def test_after_a_reconnect_the_minute_that_was_just_over_is_asked_of_every_symbol(
+    tmp_path: Path,
+) -> None:
+    """One symbol's bar of 14:59 had come; the other's was cut off with the connection."""
+    now = datetime(2026, 11, 20, 15, 0, 0, 300_000, UTC)
+    vendor = FakeAlpacaStream(
+        [[frame(alpaca.bar(59, "1")), CUT], [frame(alpaca.bar(1, "2", symbol="MSFT"))]]
+    )
+    watched = watch(
+        *(tmp_path, vendor, alpaca_feed("AAPL", "MSFT")),
+        lambda seen: has_landed(2)(seen) and bool(seen.filled),
+        clock=lambda: now,
+    )
+    last_minute = datetime(2026, 11, 20, 14, 59, tzinfo=UTC)
+    assert {request.symbol: request.start for request in watched.filled} == {
+        "AAPL": last_minute,
+        "MSFT": last_minute,
+    }
+
+
+@pytest.mark.parametrize("wanted", [("AAPL", "NVDA"), ("*",)])
+def test_what_was_missed_between_two_runs_is_asked_for(
+    tmp_path: Path, wanted: tuple[str, ...]
+) -> None:
+    """From the last message of each symbol in the ledger on; none was there of NVDA."""
+    end = datetime(2026, 11, 20, 15, 0, 30, tzinfo=UTC)
+
+    def earlier(symbol: str, ended_at: datetime) -> None:
+        bars = [frame(alpaca.bar(0, "1", symbol=symbol))]
+        feed = alpaca_feed(symbol)
+        first = watch(
+            tmp_path, FakeAlpacaStream([bars]), feed, has_landed(1), clock=lambda: ended_at
+        )
+        assert first.filled == []
+
+    earlier("TSLA", end - timedelta(days=5))
+    earlier("MSFT", end - timedelta(hours=1))
+    earlier("AAPL", end)
+    later = end + timedelta(hours=2)
+    watched = watch(
+        *(tmp_path, FakeAlpacaStream([[frame(alpaca.bar(5, "2"))]]), alpaca_feed(*wanted)),
+        lambda seen: has_landed(1)(seen) and bool(seen.filled),
+        clock=lambda: later,
+    )
+    asked = {request.symbol: (request.start, request.end) for request in watched.filled}
+    expected = {"AAPL": (end - timedelta(seconds=90), later)}
+    if wanted == ("*",):
+        expected["MSFT"] = (end - timedelta(hours=1, seconds=90), later)
+    assert asked == expected
+    assert watched.total("gaps_total") == 1
+
+
+def test_the_kind_that_ended_first_is_where_the_gap_of_a_run_begins(tmp_path: Path) -> None:
+    """A killed run had landed its trades, and the bars waited still."""
+    lake = Lake(DataDir(tmp_path))
+    feed = alpaca_feed()(FakeStream(url="ws://localhost"))
+    batches = MicroBatches(lake, feed.provider, feed.datasets, Metrics(feed.provider), FAST)
+    times = {
+        "bars": datetime(2026, 11, 20, 15, 0, 2, tzinfo=UTC),
+        "trades": datetime(2026, 11, 20, 15, 9, 7, tzinfo=UTC),
+    }
+
+    async def land() -> None:
+        for dataset, at in times.items():
+            await batches.put(Message(dataset, {"S": "AAPL"}, at, "AAPL"))
+        batches.close()
+        await batches.run()
+
+    asyncio.run(land())
+    since, before = times["bars"] - timedelta(days=3), times["trades"] + timedelta(days=1)
+    assert batches.last_streamed(since, before) == {"AAPL": times["bars"]}
+    assert batches.last_streamed(since, times["trades"]) == {"AAPL": times["bars"]}
+    assert batches.last_streamed(times["trades"], before) == {"AAPL": times["trades"]}
+    assert batches.last_streamed(since, times["bars"]) == {}
+    assert batches.last_streamed(since, before, ["MSFT"]) == {}
+
+
+def test_the_ledger_is_read_backwards_and_only_as_far_as_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_module, "LEDGERS_AT_ONCE", 2)
+    lake, end = Lake(DataDir(tmp_path)), datetime(2026, 11, 20, tzinfo=UTC)
+    feed = alpaca_feed()(FakeStream(url="ws://localhost"))
+    bars = feed.datasets["bars"]
+
+    async def land(message: Message) -> None:
+        old = replace(lake, clock=Now(message.arrived_at))
+        batches = MicroBatches(old, feed.provider, feed.datasets, Metrics(feed.provider), FAST)
+        await batches.put(message)
+        batches.close()
+        await batches.run()
+
+    for hours, symbol in ((5, "MSFT"), (4, "AAPL"), (3, "AAPL"), (2, "NVDA"), (1, "AAPL")):
+        at = end - timedelta(hours=hours)
+        asyncio.run(land(Message("bars", {"S": symbol}, at, symbol)))
+    asked = Request("bars", "ASKED", "1m", at, at, {"asset_class": "equity"})
+    replace(lake, clock=Now(at)).land(feed.provider, bars, [Answer(asked, at)])
+    steps = lake.last_answered(
+        *(feed.provider, "bars", {"via": "stream"}), since=end - timedelta(days=1), before=end
+    )
+    hour = timedelta(hours=1)
+    assert list(steps) == [
+        {"AAPL": end - hour},
+        {"NVDA": end - 2 * hour, "AAPL": end - 3 * hour},
+        {"AAPL": end - 4 * hour, "MSFT": end - 5 * hour},
+    ]
 
 
 def test_a_fresh_gap_is_asked_for_again_when_the_vendor_has_all_of_it(tmp_path: Path) -> None:
@@ -553,6 +829,40 @@ def test_a_wrong_key_ends_it_at_once_and_shows_nowhere(
     assert not any(WRONG_SECRET in text for text in [*ours, str(caught.value)])
 
 
+SPELT_SECRET = "a secret/of & all + sorts"  # noqa: S105 - of a test
+
+
+@pytest.mark.parametrize("code", [402, 404])
+def test_a_secret_that_the_vendor_repeats_is_shown_nowhere(tmp_path: Path, code: int) -> None:
+    said = f"{SPELT_SECRET} {quote(SPELT_SECRET, safe='')}"
+
+    class Echoing(FakeAlpacaStream):
+        async def log_in(self, socket: ServerConnection) -> bool:
+            await socket.send(alpaca.error(403, said))
+            await socket.send(alpaca.error(code, said))
+            return False
+
+    vendor, shown = Echoing(), list[str]()
+
+    def until(seen: Watched) -> bool:
+        shown[:] = seen.said
+        return vendor.connections > 1
+
+    try:
+        watch(tmp_path, vendor, alpaca_feed(secret=SPELT_SECRET), until)
+    except AccessError as error:
+        shown.append(str(error))
+    assert any("***" in text for text in shown)
+    assert not any(SPELT_SECRET in text for text in shown)
+    assert not any(quote(SPELT_SECRET, safe="") in text for text in shown)
+
+
+def test_a_text_of_the_vendor_that_no_terminal_can_show_is_shown_escaped(tmp_path: Path) -> None:
+    vendor = FakeAlpacaStream([[alpaca.error(403, "\ud83d"), frame(alpaca.bar(0, "1"))]])
+    watched = watch(tmp_path, vendor, alpaca_feed(), has_landed(1))
+    assert any(f"already authenticated {HALF_A_PAIR}" in text for text in watched.said)
+
+
 def test_no_key_is_an_error_before_anything_is_asked() -> None:
     with pytest.raises(AccessError, match="APCA_API_KEY_ID"):
         AlpacaFeed("iex", ["AAPL"], (), Environment({}), bars=Dataset("bars", BAR_FIELDS))
@@ -620,7 +930,7 @@ def test_being_logged_in_already_is_no_error(tmp_path: Path) -> None:
 class SlowLake(Lake):
     """A lake whose first landings fail, and which takes its time."""
 
-    failures: list[OSError] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
 
     def open_batch(self, *args: object, **options: object):  # type: ignore[no-untyped-def]
         if self.failures:
@@ -666,12 +976,87 @@ def test_messages_that_a_full_disk_never_takes_are_not_lost_silently(
         )
 
 
+@pytest.mark.parametrize("per_frame", [1, 5])
+def test_all_that_came_and_did_not_land_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_frame: int
+) -> None:
+    """One is being landed, two wait, one is held back; the rest is in its frame or the socket."""
+    monkeypatch.setattr(micro_batches, "RETRY_SECONDS", (0.01, 0.01))
+    lake = SlowLake(DataDir(tmp_path), failures=[OSError(28, "No space left on device")] * 10_000)
+    bars = [alpaca.bar(minute, "1") for minute in range(15)]
+    frames = [frame(*bars[n : n + per_frame]) for n in range(0, 15, per_frame)]
+    vendor = FakeAlpacaStream([frames])
+    seen: list[Watched] = []
+
+    def until(watched: Watched) -> bool:
+        seen[:] = [watched]
+        return vendor.sent == len(frames) and watched.total("blocked_since_timestamp_seconds") > 0
+
+    with pytest.raises(NotLandedError, match=r"^15 messages of alpaca_iex .* No space left"):
+        watch(
+            *(tmp_path, vendor, alpaca_feed(), until),
+            limits=Limits(seconds=0.01, records=1, queue=2, flush_seconds=0.2),
+            lake=lake,
+        )
+    assert seen[0].total("lost_messages_total") == 15
+
+
+def test_a_disk_that_takes_too_long_at_the_end_leaves_a_run_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(micro_batches, "RETRY_SECONDS", (0.01, 0.01))
+    batches_end = asyncio.Event()
+
+    class EndlessBatches(MicroBatches):
+        async def run(self) -> None:
+            await batches_end.wait()
+            await super().run()
+
+        def close(self) -> None:
+            batches_end.set()
+            super().close()
+
+    monkeypatch.setattr(sys.modules[__name__], "MicroBatches", EndlessBatches)
+    vendor = FakeCoinbaseStream([[match(number) for number in range(1, 9)]])
+    watched = watch(
+        *(tmp_path, vendor, coinbase()),
+        lambda seen: vendor.sent == 8 and seen.total("blocked_since_timestamp_seconds") > 0,
+        limits=Limits(seconds=0.01, records=2, queue=2, flush_seconds=0.1),
+    )
+    assert watched.report is not None
+    assert (watched.report.lost, watched.report.is_complete) == (6, False)
+    assert any("6 messages are lost" in text for text in watched.said)
+    assert len(watched.rows("matches", "trade_id")) == 2
+
+
+def test_it_shows_since_when_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it lasts: a counter that grows at its end would show 0 just then."""
+    monkeypatch.setattr(micro_batches, "RETRY_SECONDS", (0.01, 0.01))
+    failures: list[Exception] = [OSError(28, "No space left on device")] * 10_000
+    lake = SlowLake(DataDir(tmp_path), failures=failures)
+    vendor = FakeCoinbaseStream([[match(number) for number in range(1, 9)]])
+    began = utc_now().timestamp()
+    since: list[float] = []
+
+    def until(seen: Watched) -> bool:
+        if not since and (value := seen.total("blocked_since_timestamp_seconds")):
+            since.append(value)
+            failures.clear()
+        return has_landed(8)(seen)
+
+    limits = Limits(seconds=0.01, records=2, queue=2)
+    watched = watch(tmp_path, vendor, coinbase(), until, limits=limits, lake=lake)
+    assert began <= since[0] <= utc_now().timestamp()
+    assert watched.total("blocked_since_timestamp_seconds") == 0
+    assert watched.total("lost_messages_total") == 0
+
+
 def test_a_landing_that_failed_halfway_lands_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder could not be synced after the batch was in place: the same batch lands again."""
-    from ingest import lake as lake_module  # noqa: PLC0415 - to break one of its functions
-
     monkeypatch.setattr(micro_batches, "RETRY_SECONDS", (0.001, 0.001))
     sync, failures = lake_module.sync_folders, [OSError(5, "Input/output error")]
 
@@ -690,11 +1075,14 @@ def test_a_landing_that_failed_halfway_lands_once(
 
 
 def test_sigterm_lands_what_is_queued_and_exits_well(tmp_path: Path) -> None:
+    """A second run asks for what lay between, and says what of it the vendor does not have yet."""
     command = "ingest stream --provider coinbase --symbols BTC/USD --batch-seconds 600"
 
-    async def run() -> tuple[int | None, str, str]:
+    async def run(
+        rest: FakeCoinbase, *trades: str, until: Callable[[], object] = lambda: True
+    ) -> tuple[int | None, str, str]:
         sent = asyncio.Event()
-        vendor = FakeCoinbaseStream([[match(1), match(2), match(3), sent.set]])
+        vendor = FakeCoinbaseStream([[*trades, sent.set]])
         async with vendor:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -705,20 +1093,36 @@ def test_sigterm_lands_what_is_queued_and_exits_well(tmp_path: Path) -> None:
                     **os.environ,
                     "TAPEHOUSE_DATA_DIR": str(tmp_path),
                     "TAPEHOUSE_COINBASE_STREAM_URL": vendor.url,
+                    "TAPEHOUSE_COINBASE_URL": rest.url,
                 },
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
             async with asyncio.timeout(60):
                 await sent.wait()
+                while not until():  # noqa: ASYNC110 - what another process does
+                    await asyncio.sleep(0.02)
                 process.send_signal(signal.SIGTERM)
                 shown, said = await process.communicate()
             return process.returncode, shown.decode(), said.decode()
 
-    code, shown, said = asyncio.run(run())
-    assert (code, said) == (0, "")
-    assert landed(Lake(DataDir(tmp_path)), "matches", "trade_id") == [("1",), ("2",), ("3",)]
-    assert "landed_records_total" in shown
+    minute = int(utc_now().timestamp()) // 60 * 60
+    rest = FakeCoinbase(now=minute + 3600)
+    rest.fill("BTC-USD", 60, minute - 60, 3)
+    with rest.running():
+        code, shown, said = asyncio.run(run(rest, match(1), match(2), match(3)))
+        assert (code, said) == (0, "")
+        lake = Lake(DataDir(tmp_path))
+        assert landed(lake, "matches", "trade_id") == [("1",), ("2",), ("3",)]
+        assert "landed_records_total" in shown
+
+        def is_asked() -> bool:
+            return (str(minute),) in landed(lake, "bars", "time")
+
+        code, shown, said = asyncio.run(run(rest, match(4), until=is_asked))
+    assert code == 1
+    assert "not filled: BTC-USD: stopped before the vendor had all of it" in said
+    assert landed(lake, "matches", "trade_id")[3:] == [("4",)]
 
 
 # -- choosing a feed -------------------------------------------------------------------------------
