@@ -6,8 +6,8 @@
     GET /metrics            what was counted, for Prometheus
 
 Messages have at most 1 MiB; a larger one, one that is not UTF-8 and one in bytes end the connection
-with a code and a reason (1009, 1007, 1003), and are counted. To whom only this machine can reach,
-all but messages is open; on any other address what is counted and the contracts want the token too,
+with a code and a reason (1009, 1007, 1003), and are counted. Where only this machine can reach it,
+all but sending is open; on any other address what is counted and the contracts want the token too,
 and health without it is only the status.
 
 Each message of a connection has a number, from 1. It is answered by `{"ack": 7, "landed": false}`

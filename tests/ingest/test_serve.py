@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
@@ -22,6 +24,7 @@ from ingest.contracts import market_data
 from ingest.contracts.market_data import BrokenContractError, read_message
 from ingest.lake import Lake
 from ingest.provider import AccessError
+from ingest.records import to_table
 from ingest.serve import MAX_FRAME_BYTES, Server, Service, is_loopback
 from ingest.settings import DataDir
 from ingest.streams import micro_batches
@@ -561,11 +564,14 @@ def test_stopping_with_a_full_disk_says_what_is_lost(
     async def test() -> None:
         limits = Limits(seconds=0.01, flush_seconds=0.05)
         async with served(slow, limits) as server, server.client() as socket:
+            services.append(server.service)
             await socket.send(TRADE)
             await heard(socket)
 
+    services: list[Service] = []
     with pytest.raises(NotLandedError, match="1 messages of serve"):
         run(test())
+    assert services[0].metrics.total("lost_messages_total") == 1
 
 
 @asynccontextmanager
@@ -680,6 +686,45 @@ def test_what_breaks_the_contract_is_said_where(text: str, at: str) -> None:
         read_message(text)
     assert [error["at"] for error in caught.value.errors] == [at]
     assert json.dumps(caught.value.errors).isascii()
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["\ud83d", "trade", "quote", "bar", "9" * 400, 10**400, "2026-11-20T10:00Z"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([TRADE, QUOTE, BAR]),
+    st.dictionaries(
+        st.sampled_from(sorted({*json.loads(TRADE), *json.loads(BAR)})) | st.text(max_size=3),
+        VALUES,
+        max_size=3,
+    ),
+)
+def test_whatever_is_sent_keeps_its_contract_or_is_told_why_not(
+    text: str, values: dict[str, object]
+) -> None:
+    sent = json.dumps({**json.loads(text), **values})
+    errors: list[BrokenContractError] = []
+    try:
+        message, record = read_message(sent)
+    except BrokenContractError as error:
+        errors.append(error)
+    else:
+        dataset = market_data.DATASETS[market_data.DATASET_OF[message.kind]]
+        assert to_table([record], dataset)["_extra"].to_pylist() == [None]
+    for each in errors:
+        assert each.errors
+        assert json.dumps(each.errors).isascii()
+        assert each.dataset in market_data.DATASETS
 
 
 @pytest.mark.parametrize("text", [TRADE, QUOTE, BAR, changed(BAR, trade_count=None, vwap=1.1)])

@@ -558,6 +558,17 @@ def test_after_a_reconnect_the_minute_that_was_just_over_is_asked_of_every_symbo
     }
 
 
+def test_of_many_symbols_some_are_named(tmp_path: Path) -> None:
+    vendor = FakeAlpacaStream([[frame(alpaca.bar(0, "1")), CUT], [frame(alpaca.bar(1, "2"))]])
+    watched = watch(
+        *(tmp_path, vendor, alpaca_feed("AAPL", *(f"A{number}" for number in range(11)))),
+        lambda seen: has_landed(2)(seen) and len(seen.filled) == 12,
+    )
+    assert any(
+        "bars of AAPL, A0, " in text and "A8 and 2 more since" in text for text in watched.said
+    )
+
+
 @pytest.mark.parametrize("wanted", [("AAPL", "NVDA"), ("*",)])
 def test_what_was_missed_between_two_runs_is_asked_for(
     tmp_path: Path, wanted: tuple[str, ...]
@@ -999,6 +1010,27 @@ def test_all_that_came_and_did_not_land_is_counted(
             lake=lake,
         )
     assert seen[0].total("lost_messages_total") == 15
+
+
+def test_the_time_left_to_land_is_counted_from_when_it_is_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once more from when nothing more comes: what is held back meanwhile may never end."""
+    monkeypatch.setattr(micro_batches, "RETRY_SECONDS", (0.01, 0.01))
+    lake = SlowLake(DataDir(tmp_path), failures=[OSError(28, "No space left on device")] * 10_000)
+    limits = Limits(seconds=0.01, flush_seconds=0.1)
+    metrics = Metrics("coinbase")
+    batches = MicroBatches(lake, "coinbase", CoinbaseFeed.datasets, metrics, limits)
+
+    async def run() -> None:
+        await batches.put(Message("matches", {"type": "match"}, utc_now(), "BTC-USD"))
+        batches.hurry()
+        async with asyncio.timeout(10):
+            await batches.run()
+
+    with pytest.raises(NotLandedError, match=r"^1 messages"):
+        asyncio.run(run())
+    assert (batches.depth, metrics.total("queue_depth")) == (0, 0)
 
 
 def test_a_disk_that_takes_too_long_at_the_end_leaves_a_run_incomplete(
