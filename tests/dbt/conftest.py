@@ -6,8 +6,10 @@ import pytest
 
 from ingest.settings import DataDir
 from tests.dbt.demo_lake import land_demo
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import Warehouse, parsed_once
 from tests.orchestration.warehouses import shared
+
+__all__ = ["parsed_once"]
 
 
 @pytest.fixture(scope="session")

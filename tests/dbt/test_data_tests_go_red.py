@@ -666,11 +666,11 @@ def test_a_red_test_and_a_broken_contract_fail_the_build(demo: Warehouse, tmp_pa
         *("build", "--full-refresh", "--exclude-resource-type", "unit_test"),
         *("--select", "bar_versions", *tests),
     )
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 1, done.output
     outcomes = broken.outcomes()
     assert [outcomes[name] for name in ("bar_versions", *tests)] == ["error", "fail", "pass"]
-    assert "NOT NULL constraint failed" in done.stdout
-    assert "is_final" in done.stdout
+    assert "NOT NULL constraint failed" in done.output
+    assert "is_final" in done.output
 
 
 def test_a_contract_holds_in_the_table_it_built(demo_copy: Path) -> None:

@@ -192,8 +192,8 @@ def test_indicator_macros_are_described_with_the_arguments_they_have(tmp_path: P
     """That the arguments are the right ones, dbt itself checks, and warns."""
     warehouse = Warehouse(tmp_path)
     warehouse.data.mkdir()
-    parsed = warehouse.run_dbt("--warn-error", "parse")
-    assert parsed.returncode == 0, parsed.stdout
+    parsed = warehouse.run_dbt("parse", "--warn-error")
+    assert parsed.returncode == 0, parsed.output
     manifest = warehouse.manifest()
     called = manifest["macros"]["macro.tapehouse.indicator_rows"]["depends_on"]["macros"]
     described = {

@@ -40,9 +40,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Warehouse, Mappi
                 + f"{rendering}__running_states('bars', states, dependent, {resumed}) }}}}"
                 + " select * from states order by series_no, place"
             )
-            done = warehouse.run_dbt("--quiet", "compile", "--inline", inline)
-            assert done.returncode == 0, done.stdout
-            queries[rendering + resumed] = done.stdout[done.stdout.index("with recursive") :]
+            done = warehouse.run_dbt("compile", "--quiet", "--inline", inline)
+            assert done.returncode == 0, done.output
+            queries[rendering + resumed] = done.output[done.output.index("with recursive") :]
     return warehouse, queries
 
 

@@ -1,20 +1,21 @@
-"""Run the real dbt, as a process of its own, on a lake and a database file."""
+"""Run the real dbt on a lake and a database file."""
 
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
+import pytest
 
 from ingest.settings import PROJECT_ROOT
 from orchestration.table_hashes import table_hashes
+from tests.dbt.forked_dbt import Done, run
+from tests.orchestration.warehouses import shared
 
 PROJECT = PROJECT_ROOT / "dbt_project"
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -23,12 +24,14 @@ SETTINGS = ("TAPEHOUSE_", "DBT_")
 
 @dataclass(frozen=True)
 class Warehouse:
-    """One database file and dbt's own files, at paths that stay: other ones make dbt parse anew.
+    """One database file and dbt's own files.
 
     `data` is the lake dbt sees; where the lake changes, it is a link that is set anew.
     """
 
     folder: Path
+    parsed: ClassVar[Path | None] = None
+    """The project as dbt parsed it, for the name of this database; without it dbt parses anew."""
 
     @property
     def data(self) -> Path:
@@ -47,35 +50,39 @@ class Warehouse:
         self.data.unlink(missing_ok=True)
         self.data.symlink_to(lake, target_is_directory=True)
 
-    def run_dbt(
-        self, *args: str, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run dbt, whatever comes of it."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point dbt here, and the caller's own that point it nowhere."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
+        return {
+            **inherited,
+            "TAPEHOUSE_DATA_DIR": str(self.data),
+            "TAPEHOUSE_DATABASE": str(self.database),
+            "TAPEHOUSE_TEMP_DIRECTORY": str(self.folder / "spill"),
+        }
+
+    def arguments(self, command: str, *args: str) -> list[str]:
+        """Return the arguments of a dbt command that leaves its files here."""
+        return [
+            *("--no-use-colors", "--log-path", str(self.target), "--log-level-file", "none"),
+            *(command, *args, "--target-path", str(self.target)),
+        ]
+
+    def run_dbt(self, command: str, *args: str, env: Mapping[str, str] | None = None) -> Done:
+        """Run a dbt command, whatever comes of it."""
         self.target.mkdir(parents=True, exist_ok=True)
-        return subprocess.run(
-            [
-                *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors"),
-                *("--log-path", str(self.target), "--log-level-file", "none", *args),
-                *("--target-path", str(self.target)),
-            ],
-            cwd=PROJECT,
-            env={
-                **inherited,
-                "TAPEHOUSE_DATA_DIR": str(self.data),
-                "TAPEHOUSE_DATABASE": str(self.database),
-                "TAPEHOUSE_TEMP_DIRECTORY": str(self.folder / "spill"),
-                **(env or {}),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
+        return run(
+            self.arguments(command, *args),
+            folder=PROJECT,
+            env={**self.environment, **(env or {})},
+            printed=self.target / "printed.txt",
+            parsed=None if command == "parse" else self.parsed,
         )
 
     def build(self, *args: str, env: Mapping[str, str] | None = None) -> None:
         """Run `dbt build`, which must succeed."""
         done = self.run_dbt("build", *args, env=env)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, done.output
 
     def manifest(self) -> Mapping[str, Any]:
         manifest: Mapping[str, Any] = _json(self.target / "manifest.json")
@@ -110,3 +117,17 @@ def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
 
 def _json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever it is
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parse the project, once per test run, for all warehouses."""
+
+    def make(folder: Path) -> None:
+        warehouse = Warehouse(folder)
+        warehouse.data.mkdir(parents=True)
+        done = warehouse.run_dbt("parse")
+        assert done.returncode == 0, done.output
+
+    folder = shared(tmp_path_factory, "parsed", make)
+    Warehouse.parsed = Warehouse(folder).target / "partial_parse.msgpack"

@@ -1,19 +1,27 @@
-"""The warehouse that these tests judge: built once, changed in copies of its file."""
+"""The warehouse that these tests judge: built once per test run, changed in copies of its file."""
 
 from pathlib import Path
 
 import pytest
 
 from ingest.settings import DataDir
-from tests.soda.demo_warehouse import build, copy, land_demo
+from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, parsed_once
+from tests.orchestration.warehouses import shared
+from tests.soda.demo_warehouse import copy, land_demo
+
+__all__ = ["parsed_once"]
 
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database file that dbt built from good data and the simulator's mistakes."""
-    data = DataDir(tmp_path_factory.mktemp("warehouse"))
-    land_demo(data)
-    return build(data)
+
+    def make(folder: Path) -> None:
+        made = Warehouse(folder)
+        land_demo(DataDir(made.data))
+        made.build(*WITHOUT_TESTS)  # that dbt's own tests hold is tested with them
+
+    return Warehouse(shared(tmp_path_factory, "soda_demo", make)).database
 
 
 @pytest.fixture

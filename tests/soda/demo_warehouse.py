@@ -1,9 +1,6 @@
 """A small warehouse of the data that comes with the project: built, changed and judged."""
 
-import os
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from ingest.provider import Provider, Request
 from ingest.providers.exchange_calendars import ExchangeCalendars
 from ingest.providers.sample import Sample
 from ingest.providers.simulator import START, Simulator
-from ingest.settings import PROJECT_ROOT, DataDir
+from ingest.settings import DataDir
 from orchestration.quality import CHECKS_DIR, QualityReport, run_checks
 from tests.dbt.fundamentals import land_fundamentals
 from tests.dbt.landing import Landing
@@ -59,30 +56,6 @@ def land_demo(data: DataDir) -> None:
 def land(lake: Lake, provider: Provider, *requests: Request) -> None:
     report = backfill(provider, requests, lake, clock=lake.clock)
     assert report.is_complete, report.failures
-
-
-def build(data: DataDir) -> Path:
-    """Build all models; that dbt's own tests hold is tested with them."""
-    database, target = data.root / "warehouse.duckdb", data.root / "dbt"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--quiet", "--log-path", str(target), "build"),
-            *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
-            *("--target-path", str(target)),
-        ],
-        cwd=PROJECT_ROOT / "dbt_project",
-        env={
-            **os.environ,
-            "TAPEHOUSE_DATA_DIR": str(data.root),
-            "TAPEHOUSE_DATABASE": str(database),
-            "TAPEHOUSE_TEMP_DIRECTORY": str(target),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return database
 
 
 def copy(source: Path, target: Path) -> Path:

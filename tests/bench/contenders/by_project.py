@@ -4,18 +4,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestration.dbt import executable
+from tests.bench.processes import measure
 from tests.dbt.signals import INDICATORS
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import PROJECT, Warehouse
 
 
 def run(folder: Path, memory_limit: str) -> float:
     """Return the seconds that the models took, without dbt's start and parsing."""
     warehouse = Warehouse(folder)
-    done = warehouse.run_dbt(
-        "run", "--select", *INDICATORS, env={"TAPEHOUSE_MEMORY_LIMIT": memory_limit}
+    measure(
+        [executable(), *warehouse.arguments("run", "--select", *INDICATORS)],
+        {**warehouse.environment, "TAPEHOUSE_MEMORY_LIMIT": memory_limit},
+        folder=PROJECT,
     )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
     return sum(model_seconds(warehouse, INDICATORS).values())
 
 

@@ -1,0 +1,60 @@
+"""dbt in processes of its own, which need neither import it nor parse the project again.
+
+Not for what the tests build: see `warehouse`. A server that has imported dbt once is forked for
+every command, and the project, parsed once per test run, is read from a file: of the ten seconds
+of work before dbt builds anything, half a second is left.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb.impl"])
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    output: str
+
+
+def run(
+    args: Sequence[str], *, folder: Path, env: Mapping[str, str], printed: Path, parsed: Path | None
+) -> Done:
+    """Run a dbt command in `folder`, whatever comes of it; `printed` is where its output goes.
+
+    `parsed` is the `partial_parse.msgpack` of the project, for the same name of the database.
+    """
+    process = _SERVER.Process(target=_invoke, args=(args, folder, dict(env), printed, parsed))
+    process.start()
+    process.join()
+    output = printed.read_text(encoding="utf-8", errors="replace")
+    return Done(1 if process.exitcode is None else process.exitcode, output)
+
+
+def _invoke(
+    args: Sequence[str], folder: Path, env: Mapping[str, str], printed: Path, parsed: Path | None
+) -> None:
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - in the forked process alone
+    from dbt.contracts.graph.manifest import Manifest  # noqa: PLC0415
+
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    os.chdir(folder)
+    with printed.open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    manifest = Manifest.from_msgpack(parsed.read_bytes()) if parsed else None
+    if manifest:
+        manifest.build_flat_graph()  # what macros see as `graph`
+    result = dbtRunner(manifest=manifest).invoke(list(args))
+    if result.exception:
+        print(result.exception, flush=True)  # noqa: T201 - as the dbt command does
+    raise SystemExit(0 if result.success else 2 if result.exception else 1)
