@@ -53,6 +53,30 @@ CASES: dict[tuple[str, str], Case] = {
     ("gold.dim_instruments", "asset_class_is_known"): Case(
         "update gold.dim_instruments set asset_class = 'bond' where symbol = 'IBM'"
     ),
+    ("gold.dim_dates", "dim_dates_have_the_promised_columns"): without_column(
+        "gold.dim_dates", "is_weekend"
+    ),
+    ("gold.dim_dates", "dim_dates_are_unique"): Case(
+        "insert into gold.dim_dates select * from gold.dim_dates where date = '2013-01-01';"
+        " delete from gold.dim_dates where date = '2013-01-02'"
+    ),
+    ("gold.dim_dates", "dim_dates_keep_their_volume"): shrunk("gold.dim_dates"),
+    ("gold.dim_dates", "dim_dates_have_no_hole"): Case(
+        "delete from gold.dim_dates where date = '2013-01-01'"
+    ),
+    ("gold.dim_dates", "dim_dates_reach_beyond_now"): Case(
+        "delete from gold.dim_dates where date >= '2024-03-01'"
+    ),
+    ("gold.dim_providers", "dim_providers_have_the_promised_columns"): without_column(
+        "gold.dim_providers", "kind"
+    ),
+    ("gold.dim_providers", "dim_providers_are_unique"): Case(
+        "insert into gold.dim_providers select * from gold.dim_providers where provider = 'fmp'"
+    ),
+    ("gold.dim_providers", "dim_providers_keep_their_volume"): shrunk("gold.dim_providers"),
+    ("gold.dim_providers", "dim_providers_name_all_that_landed"): Case(
+        "delete from gold.dim_providers where provider = 'sample'"
+    ),
     ("gold.dim_sessions", "dim_sessions_have_the_promised_columns"): Case(
         "alter table gold.dim_sessions alter column is_early_close type varchar"
     ),
