@@ -35,11 +35,12 @@ lots as (
     group by parts.signal_provider
 )
 
-select votes.signal_provider
+select coalesce(votes.signal_provider, lots.signal_provider, attribution.signal_provider)
 from votes
-left join attribution on votes.signal_provider = attribution.signal_provider
-left join lots on votes.signal_provider = lots.signal_provider
+full outer join lots on votes.signal_provider = lots.signal_provider
+full outer join attribution
+    on coalesce(votes.signal_provider, lots.signal_provider) = attribution.signal_provider
 where
-    votes.vote_count is distinct from attribution.vote_count
+    coalesce(votes.vote_count, 0) is distinct from attribution.vote_count
     or coalesce(lots.lot_count, 0) is distinct from attribution.lot_count
     or coalesce(lots.pnl_base, 0) is distinct from attribution.pnl_base

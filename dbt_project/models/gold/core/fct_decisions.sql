@@ -1,4 +1,6 @@
 {%- set horizons = forward_horizons() -%}
+{#- A price is that of the decision while less than this share of a bar has been traded since. -#}
+{%- set fresh_share = 0.05 -%}
 
 with decisions as (
     select * from {{ ref('decision_history') }}
@@ -14,9 +16,21 @@ bars as (
         timeframe,
         bar_start_at,
         bar_no,
+        session_date,
+        bar_end_at,
         close * split_factor as adjusted_close,
         bar_available_at
     from {{ ref('market_data_enriched') }}
+),
+
+sessions as (
+    select
+        asset_classes.asset_class,
+        dim_sessions.session_date,
+        dim_sessions.open_at
+    from {{ ref('dim_sessions') }} as dim_sessions
+    inner join {{ ref('asset_classes') }} as asset_classes
+        on dim_sessions.calendar = asset_classes.calendar
 ),
 
 executions as (
@@ -63,6 +77,7 @@ context_bars as (
         bars.instrument_id,
         bars.timeframe,
         bars.bar_no,
+        bars.bar_end_at,
         bars.adjusted_close
     from decisions
     inner join bars
@@ -72,16 +87,76 @@ context_bars as (
             and decisions.bar_start_at = bars.bar_start_at
 ),
 
+-- The first bar that ended when the decision was taken, or later.
+next_bars as (
+    select
+        decisions.decision_id,
+        decisions.decided_at,
+        decisions.asset_class,
+        bars.instrument_id,
+        bars.timeframe,
+        bars.session_date,
+        bars.bar_start_at,
+        bars.bar_end_at,
+        bars.bar_no,
+        bars.adjusted_close
+    from decisions
+    asof inner join bars
+        on
+            decisions.instrument_id = bars.instrument_id
+            and decisions.timeframe = bars.timeframe
+            and decisions.decided_at <= bars.bar_end_at
+),
+
+-- A daily bar is labelled by midnight, and traded from its session's opening on.
+bars_under_way as (
+    select
+        next_bars.*,
+        case
+            when next_bars.timeframe = '1d'
+                then coalesce(sessions.open_at, next_bars.bar_start_at)
+            else next_bars.bar_start_at
+        end as traded_from
+    from next_bars
+    left join sessions
+        on
+            next_bars.asset_class = sessions.asset_class
+            and next_bars.session_date = sessions.session_date
+),
+
+-- Returns are measured from the close that the decision saw, unless prices have moved on since: then
+-- the way there is no merit of the decision, and they are measured from the next close.
+base_bars as (
+    select
+        bars_under_way.decision_id,
+        bars_under_way.instrument_id,
+        bars_under_way.timeframe,
+        context_bars.bar_no is not null
+        and bars_under_way.bar_no <= context_bars.bar_no + 1
+        and epoch(
+            bars_under_way.decided_at
+            - greatest(context_bars.bar_end_at, bars_under_way.traded_from)
+        ) <= {{ fresh_share }} * epoch(bars_under_way.bar_end_at - bars_under_way.traded_from)
+            as is_fresh,
+        case when is_fresh then context_bars.bar_no else bars_under_way.bar_no end as bar_no,
+        case when is_fresh then context_bars.bar_end_at else bars_under_way.bar_end_at end
+            as bar_end_at,
+        case when is_fresh then context_bars.adjusted_close else bars_under_way.adjusted_close end
+            as adjusted_close
+    from bars_under_way
+    left join context_bars on bars_under_way.decision_id = context_bars.decision_id
+),
+
 horizons as (
     select unnest({{ horizons }}) as horizon_bars
 ),
 
 forward_bars as (
     select
-        context_bars.*,
+        base_bars.*,
         horizons.horizon_bars,
-        context_bars.bar_no + horizons.horizon_bars as forward_bar_no
-    from context_bars
+        base_bars.bar_no + horizons.horizon_bars as forward_bar_no
+    from base_bars
     cross join horizons
 ),
 
@@ -173,6 +248,7 @@ final as (
         directed.decided_at,
         directed.timeframe,
         directed.bar_start_at as context_bar_start_at,
+        base_bars.bar_end_at as measured_from,
         directed.regime,
         directed.method,
         directed.action,
@@ -207,6 +283,7 @@ final as (
                 or reachable_instruments.is_first
             )
     left join vote_counts on directed.decision_id = vote_counts.decision_id
+    left join base_bars on directed.decision_id = base_bars.decision_id
     left join outcomes on directed.decision_id = outcomes.decision_id
     left join execution_counts on directed.decision_id = execution_counts.decision_id
     left join lot_results on directed.decision_id = lot_results.decision_id

@@ -70,7 +70,13 @@ scored as (
         count({{ forward_return }}) as {{ after_bars('outcome_count', bars) }},
         count({{ chosen_is_hit }}) as {{ after_bars('hit_sample_count', bars) }},
         {{ hit_rate(chosen_is_hit) }} as {{ after_bars('hit_rate', bars) }},
-        {{ hit_rate(after_bars('ensemble_is_hit', bars)) }}
+        {%- set ensemble_is_hit = after_bars('ensemble_is_hit', bars) %}
+        {%- set is_compared = '(' ~ chosen_is_hit ~ ') is not null and ' ~ ensemble_is_hit
+            ~ ' is not null' %}
+        count(*) filter (where {{ is_compared }}) as {{ after_bars('compared_count', bars) }},
+        {{ hit_rate('case when ' ~ is_compared ~ ' then ' ~ chosen_is_hit ~ ' end') }}
+            as {{ after_bars('compared_hit_rate', bars) }},
+        {{ hit_rate('case when ' ~ is_compared ~ ' then ' ~ ensemble_is_hit ~ ' end') }}
             as {{ after_bars('ensemble_hit_rate', bars) }},
         {{ exact_average('chosen_direction * ' ~ forward_return) }}
             as {{ after_bars('mean_directed_return', bars) }},
@@ -94,8 +100,8 @@ final as (
         agreement,
         {% for bars in horizons %}
         {% for measure in [
-            'outcome_count', 'hit_sample_count', 'hit_rate', 'ensemble_hit_rate',
-            'mean_directed_return', 'ensemble_mean_directed_return',
+            'outcome_count', 'hit_sample_count', 'hit_rate', 'compared_count', 'compared_hit_rate',
+            'ensemble_hit_rate', 'mean_directed_return', 'ensemble_mean_directed_return',
         ] %}
         {{ after_bars(measure, bars) }},
         {% endfor %}

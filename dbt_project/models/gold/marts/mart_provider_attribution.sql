@@ -38,7 +38,7 @@ results as (
     group by lots.decision_id, lots.signal_provider
 ),
 
-votes as (
+cast_votes as (
     select
         decisions.is_simulated,
         decisions.base_currency,
@@ -62,6 +62,29 @@ votes as (
         on
             last_votes.decision_id = results.decision_id
             and last_votes.signal_provider = results.signal_provider
+),
+
+-- What decisions earned that nobody voted for.
+unvoted as (
+    select
+        decisions.is_simulated,
+        decisions.base_currency,
+        decisions.timeframe,
+        decisions.asset_class,
+        decisions.instrument_id,
+        coalesce(decisions.regime, '(none)') as regime,
+        results.signal_provider,
+        results.lot_count,
+        results.net_pnl_base
+    from results
+    inner join decisions on results.decision_id = decisions.decision_id
+    where results.signal_provider = '(none)'
+),
+
+votes as (
+    select * from cast_votes
+    union all by name
+    select * from unvoted
 ),
 
 combinations as (
@@ -140,7 +163,7 @@ members as (
 counts as (
     select
         group_no,
-        count(*) as vote_count,
+        count(action) as vote_count,
         count(*) filter (where action = 'buy') as buy_vote_count,
         count(*) filter (where action = 'sell') as sell_vote_count,
         count(*) filter (where action = 'hold') as hold_vote_count,
@@ -163,7 +186,7 @@ judged as (
         {{ after_bars('return', bars) }} as forward_return,
         {{ is_hit('direction', after_bars('return', bars)) }} as is_hit
     from members
-    where {{ after_bars('return', bars) }} is not null
+    where {{ after_bars('return', bars) }} is not null and action is not null
     {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
