@@ -1,6 +1,6 @@
--- A failing row is a provider that has landed bars, corporate actions or listings of an asset class
--- but has no row for it in the precedence seed: without a place in the order, its records could
--- neither win nor lose. Add it to seeds/precedence.csv.
+-- A failing row is a provider that has landed bars, corporate actions, listings or fundamentals of
+-- an asset class but has no row for it in the precedence seed: without a place in the order, its
+-- records could neither win nor lose. Add it to seeds/precedence.csv.
 {{ config(meta={'dagster': {'ref': {'name': 'build_batches'}}}) }}
 
 with batches as (
@@ -37,6 +37,12 @@ given as (
         provider
     from {{ ref('int_instruments__records') }}
     where len(reasons) = 0
+    union
+    select distinct
+        'fundamentals' as dataset,
+        asset_class,
+        provider
+    from {{ ref('fundamentals') }}
 ),
 
 -- Bars of a provider that is in no row at all are found even where none of them was accepted.

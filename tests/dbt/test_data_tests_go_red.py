@@ -88,6 +88,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
                 ("quote_bars", "oanda"),
                 ("corporate_actions", "sample"),
                 ("instruments", "simulator"),
+                ("fundamentals", "inbox"),
             )
         ),
         "delete from rules.precedence where asset_class = 'fx' and provider = 'inbox'",
