@@ -13,6 +13,18 @@ precedence as (
     where dataset = 'corporate_actions'
 ),
 
+sessions as (
+    select
+        asset_classes.asset_class,
+        calendar_sessions.session_date,
+        row_number() over (
+            partition by asset_classes.asset_class order by calendar_sessions.session_date
+        ) as session_no
+    from {{ ref('int_calendar__sessions') }} as calendar_sessions
+    inner join {{ ref('asset_classes') }} as asset_classes
+        on calendar_sessions.calendar = asset_classes.calendar
+),
+
 -- When each answer was last given; one that only confirms repeats an earlier one. One without any
 -- record takes nothing back: vendors answer so for symbols they do not find for once.
 answers as (
@@ -78,9 +90,73 @@ standing as (
             and told.told_at < latest_answers.told_at
 ),
 
-latest as (
-    select standing.*
+-- No action is farther from its session than the longest holidays; weekends go with Monday.
+numbered as (
+    select
+        standing.*,
+        case
+            when sessions.session_date - standing.ex_date <= 14 then sessions.session_no
+        end as session_no,
+        date_diff('week', date '1970-01-05', standing.ex_date) * 5
+        + least(isodow(standing.ex_date), 6) as weekday_no
     from standing
+    asof left join sessions
+        on
+            standing.asset_class = sessions.asset_class
+            and standing.ex_date <= sessions.session_date
+),
+
+-- A vendor that gives spin-offs as splits means by a ratio what others call the action of that
+-- ratio, or the spin-off of that day of which they give no price; no whole number is one.
+named as (
+    select
+        inferred._batch_id,
+        inferred._row,
+        namer.action_type
+    from numbered as inferred
+    inner join numbered as namer
+        on
+            inferred.instrument_id = namer.instrument_id
+            and {{ is_within_a_session('inferred', 'namer') }}
+    inner join precedence
+        on
+            namer.provider = precedence.provider
+            and namer.asset_class = precedence.asset_class
+    where
+        inferred.is_type_inferred
+        and not namer.is_type_inferred
+        and namer.action_type in ('split', 'spin_off')
+        and coalesce(
+            {{ is_same_ratio('inferred.ratio', 'namer.ratio') }},
+            namer.action_type = 'spin_off'
+            and inferred.ratio > 1
+            and inferred.ratio <> round(inferred.ratio)
+        )
+    qualify
+        row_number() over (
+            partition by inferred._batch_id, inferred._row
+            order by
+                namer.ratio is null asc,
+                precedence.precedence asc,
+                namer.told_at desc,
+                namer._fetched_at desc,
+                namer._batch_id desc,
+                namer._row desc
+        ) = 1
+),
+
+typed as (
+    select numbered.* replace (coalesce(named.action_type, numbered.action_type) as action_type)
+    from numbered
+    left join named
+        on
+            numbered._batch_id = named._batch_id
+            and numbered._row = named._row
+),
+
+latest as (
+    select typed.*
+    from typed
     qualify
         rank() over (
             partition by provider, instrument_id, action_type, ex_date
@@ -117,6 +193,10 @@ one_per_provider as (
 ranked as (
     select
         one_per_provider.*,
+        case
+            when one_per_provider.action_type in ('split', 'spin_off') then 'share units'
+            else one_per_provider.action_type
+        end as slot,
         precedence.precedence
     from one_per_provider
     inner join precedence
@@ -125,7 +205,8 @@ ranked as (
             and one_per_provider.asset_class = precedence.asset_class
 ),
 
--- Vendors differ by a day on when an action took effect: what a better one says of it holds.
+-- Vendors differ by a session on when an action took effect: what a better one says of it holds.
+-- Splits of several ratios are several actions; a split and a spin-off of one ratio are one.
 final as (
     select
         ranked.instrument_id,
@@ -148,9 +229,16 @@ final as (
     anti join ranked as better
         on
             ranked.instrument_id = better.instrument_id
-            and ranked.action_type = better.action_type
+            and ranked.slot = better.slot
             and ranked.precedence > better.precedence
-            and abs(date_diff('day', ranked.ex_date, better.ex_date)) <= 1
+            and {{ is_within_a_session('ranked', 'better') }}
+            and (
+                (
+                    ranked.action_type = better.action_type
+                    and (ranked.ex_date = better.ex_date or ranked.action_type <> 'split')
+                )
+                or coalesce({{ is_same_ratio('ranked.ratio', 'better.ratio') }}, false)
+            )
 )
 
 select * from final

@@ -22,7 +22,8 @@ actions as (
                 when action_type = 'split_or_spin_off' then 'split'
                 else action_type
             end as action_type
-        )
+        ),
+        coalesce(action_type = 'split_or_spin_off', false) as is_type_inferred
     from staged
 ),
 
