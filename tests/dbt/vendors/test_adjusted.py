@@ -5,12 +5,20 @@ from datetime import date
 
 import pytest
 
-from tests.dbt.vendors.adjusted import CLOSES, DIVIDENDS, SPIN_OFFS, SPLITS
+from tests.dbt.vendors.adjusted import (
+    CLOSES,
+    DIVIDENDS,
+    PUBLISHED_SYMBOL,
+    SPIN_OFFS,
+    SPLITS,
+    SYMBOL,
+    published,
+)
 from tests.dbt.warehouse import Warehouse, rows
 
 QUERY = (
     "select session_date, {column} from silver.bars_adjusted"
-    " where instrument_id = 'equity:ADJT' and timeframe = '1d'"
+    " where instrument_id = 'equity:{symbol}' and timeframe = '1d'"
 )
 
 
@@ -36,8 +44,48 @@ def adjusted_closes(*, with_dividends: bool) -> dict[date, float]:
     return adjusted
 
 
-def held(vendors: Warehouse, column: str) -> Mapping[date, float]:
-    return dict(rows(vendors.database, QUERY.format(column=column)))
+def held(vendors: Warehouse, column: str, symbol: str = SYMBOL) -> Mapping[date, float]:
+    return dict(rows(vendors.database, QUERY.format(column=column, symbol=symbol)))
+
+
+def told(column: str) -> dict[date, float]:
+    """Return a column of what the vendor publishes."""
+    return {date.fromisoformat(row["timestamp"]): float(row[column]) for row in published()}
+
+
+def test_the_back_adjusted_close_is_the_one_that_a_vendor_publishes(vendors: Warehouse) -> None:
+    found = held(vendors, "close_back_adjusted_total_return", PUBLISHED_SYMBOL)
+    assert found == pytest.approx(told("adjusted_close"), rel=1e-6)
+
+
+def test_splits_alone_are_in_back_adjusted_prices_and_volumes(vendors: Warehouse) -> None:
+    """Two for one on 7 February: prices before it are halved, volumes doubled."""
+    for column, factor in (
+        ("open", 0.5),
+        ("high", 0.5),
+        ("low", 0.5),
+        ("close", 0.5),
+        ("volume", 2),
+    ):
+        expected = {
+            day: value * (factor if day < date(2024, 2, 7) else 1)
+            for day, value in told(column).items()
+        }
+        found = held(vendors, f"{column}_back_adjusted", PUBLISHED_SYMBOL)
+        assert found == pytest.approx(expected, rel=1e-12), column
+
+
+def test_a_stock_dividend_that_vendors_tell_differently_counts_once(vendors: Warehouse) -> None:
+    """One calls it a split of 1.0320 on a Friday, the other a stock dividend of Monday."""
+    found = rows(
+        vendors.database,
+        "select valid_from, split_step, dividend_step, total_return_factor"
+        " from silver.adjustment_factors where instrument_id = 'equity:ADJS' order by valid_from",
+    )
+    assert found == [
+        (date(2024, 2, 1), 1, 1, 1),
+        (date(2024, 2, 2), 1.032, 1, 1.032),
+    ]
 
 
 def test_the_back_adjusted_close_is_the_vendors_adjusted_close(vendors: Warehouse) -> None:

@@ -30,8 +30,16 @@ final as (
         bars.close * adjustment_factors.split_factor as close_split_adjusted,
         bars.volume / adjustment_factors.split_factor as volume_split_adjusted,
         bars.close * adjustment_factors.total_return_factor as close_total_return,
+        bars.open * adjustment_factors.split_factor / latest_factors.latest_split_factor
+            as open_back_adjusted,
+        bars.high * adjustment_factors.split_factor / latest_factors.latest_split_factor
+            as high_back_adjusted,
+        bars.low * adjustment_factors.split_factor / latest_factors.latest_split_factor
+            as low_back_adjusted,
         bars.close * adjustment_factors.split_factor / latest_factors.latest_split_factor
             as close_back_adjusted,
+        bars.volume * latest_factors.latest_split_factor / adjustment_factors.split_factor
+            as volume_back_adjusted,
         bars.close * adjustment_factors.total_return_factor
         / latest_factors.latest_total_return_factor as close_back_adjusted_total_return,
         adjustment_factors.split_factor,
