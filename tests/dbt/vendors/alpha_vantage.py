@@ -60,23 +60,26 @@ def land(lake: Landing) -> None:
 
 
 def _land_listings(lake: Landing) -> None:
+    """Land two lists; ZOLD and ZNEW are one stock, which Alpaca knows by its number."""
     used_before = listing("AVU", "Used Before Corp", "Delisted", delistingDate="2010-06-30")
-    for fetched, avd in (
-        ("2026-01-05T06:00Z", [listing("AVD", "Delisting Inc")]),
-        (FETCHED, []),
-    ):
+    gone_in_april = listing("AVR", "Reused Corp", "Delisted", delistingDate="2026-04-30")
+    january, november = [listing("AVD", "Delisting Inc")], []
+    january += [listing("AVR", "Reused Corp"), listing("ZOLD", "Old Name")]
+    november += [gone_in_april, listing("AVR", "Reusing Inc", ipoDate="2026-06-15")]
+    november += [listing("ZNEW", "New Name")]
+    for fetched, others in (("2026-01-05T06:00Z", january), (FETCHED, november)):
         gone = [listing("AVD", "Delisting Inc", "Delisted", delistingDate="2026-05-29")]
         lake.land(
             PROVIDER,
             "listings",
             [
                 used_before,
-                *([] if avd else gone),
+                *(gone if fetched == FETCHED else []),
                 listing("AVT", "Example Tools"),
                 listing("AVT-B", "Example Tools Class B"),
                 listing("AVU", "Used Again Inc", ipoDate="2021-03-01"),
                 listing("ZAVZT", "", exchange="NASDAQ", ipoDate="null"),
-                *avd,
+                *others,
             ],
             fetched=fetched,
         )

@@ -65,17 +65,19 @@ FACTS = (
 
 
 def land(lake: Landing) -> None:
-    """Land companies with classes of shares, and the facts of one of them twice."""
-    lake.land(
-        "sec_edgar",
-        "companies",
-        [
-            company("999001", "Zeta Works Inc.", "ZETW", "Nasdaq"),
-            company("999002", "Omega Holdings", "OMG-A", "NYSE"),
-            company("999002", "Omega Holdings", "OMG-B", None),
-        ],
-        fetched="2024-07-01T00:00Z",
-    )
+    """Land companies with classes of shares, a rename, and the facts of one of them twice."""
+    for fetched, ticker in (("2024-07-01T00:00Z", "RHOF"), ("2024-10-01T00:00Z", "RHOM")):
+        lake.land(
+            "sec_edgar",
+            "companies",
+            [
+                company("999001", "Zeta Works Inc.", "ZETW", "Nasdaq"),
+                company("999002", "Omega Holdings", "OMG-A", "NYSE"),
+                company("999002", "Omega Holdings", "OMG-B", None),
+                company("999003", "Rho Networks", ticker, "Nasdaq"),
+            ],
+            fetched=fetched,
+        )
     for fetched in ("2024-07-01T00:00Z", "2024-07-08T00:00Z"):
         lake.land(
             "sec_edgar",

@@ -1,6 +1,5 @@
 with records as (
-    select * from {{ ref('int_instruments__records') }}
-    where len(reasons) = 0
+    select * from {{ ref('int_instruments__listings') }}
 ),
 
 requests as (
@@ -54,23 +53,101 @@ listings as (
         listing_id,
         min(_fetched_at) as first_seen_at,
         max(_fetched_at) as last_seen_at,
-        bool_or(effective_at is not null) as is_dated
+        bool_or(effective_at is not null) as is_dated,
+        max_by(listed_at, row(_fetched_at, _batch_id, _row)) as listed_at
     from records
     group by all
 ),
 
 -- A dated listing tells its whole history each time: the newest telling counts.
-told_states as (
+told_histories as (
     select
         records.*,
         coalesce(records.effective_at, records._fetched_at) as valid_from,
+        valid_from as described_from,
         listings.is_dated
     from records
     inner join listings
         on
             records.provider = listings.provider
             and records.listing_id = listings.listing_id
-    where not listings.is_dated or records._fetched_at = listings.last_seen_at
+    where listings.is_dated and records._fetched_at = listings.last_seen_at
+),
+
+undated as (
+    select
+        records.*,
+        listings.is_dated,
+        listings.listed_at as listed_from
+    from records
+    inner join listings
+        on
+            records.provider = listings.provider
+            and records.listing_id = listings.listing_id
+    where not listings.is_dated
+),
+
+-- Others count from when they were seen, but for the ends whose dates they tell, as last told.
+endings as (
+    select
+        * exclude (listed_from) replace ('delisted' as status),
+        delisted_at as valid_from,
+        delisted_at as described_from
+    from undated
+    qualify
+        delisted_at is not null
+        and lead(delisted_at) over (
+            partition by provider, listing_id order by _fetched_at, _batch_id, _row
+        ) is null
+),
+
+not_ended as (
+    select undated.*
+    from undated
+    anti join endings
+        on
+            undated.provider = endings.provider
+            and undated.listing_id = endings.listing_id
+            and undated._fetched_at >= endings.delisted_at
+            and undated._fetched_at <= endings._fetched_at
+    where undated.delisted_at is null or coalesce(undated.status, '') <> 'delisted'
+),
+
+seen as (
+    select
+        * exclude (listed_from),
+        _fetched_at as valid_from,
+        _fetched_at as described_from
+    from not_ended
+),
+
+-- They were listed before they were seen, if they say so.
+beginnings as (
+    select
+        * exclude (listed_from)
+        replace (
+            case
+                when status <> 'delisted' or delisted_at is null then status else 'active'
+            end as status
+        ),
+        listed_from as valid_from,
+        _fetched_at as described_from
+    from undated
+    where listed_from < least(_fetched_at, coalesce(delisted_at, _fetched_at))
+    qualify
+        row_number() over (
+            partition by provider, listing_id order by _fetched_at, _batch_id, _row
+        ) = 1
+),
+
+told_states as (
+    select * from told_histories
+    union all by name
+    select * from endings
+    union all by name
+    select * from seen
+    union all by name
+    select * from beginnings
 ),
 
 absences as (
@@ -118,7 +195,9 @@ states_before_absences as (
 removals as (
     select
         * exclude (extracted_at)
-        replace ('removed' as status, extracted_at as valid_from)
+        replace (
+            'removed' as status, extracted_at as valid_from, extracted_at as described_from
+        )
     from states_before_absences
     where coalesce(status, '') <> 'delisted'
 ),
@@ -168,7 +247,8 @@ identified as (
     select
         *,
         first_value(asset_class || ':' || symbol) over listing as first_name,
-        first_value(valid_from) over listing as first_valid_from
+        first_value(valid_from) over listing as first_valid_from,
+        is_dated or first_value(listed_at) over listing is not null as has_start
     from changes
     window listing as (partition by provider, listing_id order by valid_from)
 ),
@@ -189,19 +269,22 @@ numbered as (
         first_name || case when use_number > 1 then '~' || use_number else '' end
             as own_instrument_id,
         lead(valid_from, 1, timestamp '9999-12-31') over listing as valid_to,
-        use_number > 1 or count(distinct symbol) over (partition by provider, listing_id) > 1
-            as has_history,
+        count(distinct symbol) over (partition by provider, listing_id) > 1 as has_renames,
+        use_number > 1 or has_renames as has_history,
         coalesce(status, '') not in ('delisted', 'removed', 'inactive') as is_listed
     from ranked
     window listing as (partition by provider, listing_id order by valid_from)
 ),
 
 -- A vendor that knows only today's symbol means the instrument that another vendor says had it
--- then: the one first listed at about the same time, where both say when.
+-- then: the one first listed at about the same time, where both say when. One that only knows that
+-- the symbol was used before means what another says was renamed to it.
 known_elsewhere as (
     select
         numbered.provider,
         numbered.listing_id,
+        other.provider as other_provider,
+        other.listing_id as other_listing_id,
         other.own_instrument_id as instrument_id
     from numbered
     inner join numbered as other
@@ -212,8 +295,9 @@ known_elsewhere as (
             and numbered.valid_from < other.valid_to
             and numbered.valid_to > other.valid_from
     where
-        not numbered.has_history
+        not numbered.has_renames
         and other.has_history
+        and (other.has_renames or not numbered.has_history)
         and numbered.is_listed
         and other.is_listed
     qualify
@@ -222,21 +306,35 @@ known_elsewhere as (
             order by
                 numbered.valid_from desc,
                 case
-                    when numbered.is_dated and other.is_dated
+                    when numbered.has_start and other.has_start
                         then
                             abs(date_diff('day', numbered.first_valid_from, other.first_valid_from))
                 end asc nulls last,
+                other.has_renames desc,
                 other.valid_from desc,
                 other.provider asc,
                 other.listing_id asc
         ) = 1
 ),
 
+-- The other may itself mean one that a third says was renamed, which means no other.
+meant as (
+    select
+        known_elsewhere.provider,
+        known_elsewhere.listing_id,
+        coalesce(third.instrument_id, known_elsewhere.instrument_id) as instrument_id
+    from known_elsewhere
+    left join known_elsewhere as third
+        on
+            known_elsewhere.other_provider = third.provider
+            and known_elsewhere.other_listing_id = third.listing_id
+),
+
 final as (
     select
         numbered.provider,
         numbered.listing_id,
-        coalesce(known_elsewhere.instrument_id, numbered.own_instrument_id) as instrument_id,
+        coalesce(meant.instrument_id, numbered.own_instrument_id) as instrument_id,
         numbered.asset_class,
         numbered.provider_symbol,
         numbered.symbol,
@@ -245,13 +343,14 @@ final as (
         numbered.currency,
         numbered.status,
         numbered.effective_at is not null as is_dated,
+        numbered.described_from,
         numbered.valid_from,
         numbered.valid_to
     from numbered
-    left join known_elsewhere
+    left join meant
         on
-            numbered.provider = known_elsewhere.provider
-            and numbered.listing_id = known_elsewhere.listing_id
+            numbered.provider = meant.provider
+            and numbered.listing_id = meant.listing_id
 )
 
 select * from final

@@ -6,7 +6,8 @@ with instruments as (
         reasons,
         to_json(struct_pack(
             listing_id, asset_class, symbol, name, exchange, currency, status,
-            effective_date := effective_text
+            effective_date := effective_text, listed_date := listed_text,
+            delisted_date := delisted_text
         )) as original,
         _fetched_at,
         _batch_id,

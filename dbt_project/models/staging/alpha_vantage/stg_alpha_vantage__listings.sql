@@ -2,6 +2,7 @@ with source as (
     select * from {{ lake_source('alpha_vantage', 'listings') }}
 ),
 
+-- The vendor has no number for a listing: its dates tell the uses of a ticker apart.
 final as (
     select
         {{ standard_listing(
@@ -13,7 +14,9 @@ final as (
             exchange=given_number('exchange'),
             currency="'USD'",
             status='status',
-            effective_date='null'
+            effective_date='null',
+            listed_date=given_number('ipo_date'),
+            delisted_date=given_number('delisting_date')
         ) }}
     from source
 )

@@ -14,7 +14,8 @@ final as (
             exchange='exchange',
             currency='null',
             status="'active'",
-            effective_date='null'
+            effective_date='null',
+            issuer_id="lpad(trim(cik), 10, '0')"
         ) }}
     from source
 )
