@@ -168,7 +168,8 @@ def test_an_action_without_a_date_or_an_amount_is_quarantined(vendors: Warehouse
 # -- listings --------------------------------------------------------------------------------------
 
 
-def test_listings_are_seen_listed_delisted_and_used_again(vendors: Warehouse) -> None:
+def test_listings_are_listed_delisted_and_used_again_at_their_dates(vendors: Warehouse) -> None:
+    """A ticker that another company uses is another instrument, on one list or in a later one."""
     versions = found(
         vendors,
         """
@@ -178,18 +179,65 @@ def test_listings_are_seen_listed_delisted_and_used_again(vendors: Warehouse) ->
         from silver.int_instruments__versions
         where
             provider = 'alpha_vantage'
-            and provider_symbol in ('AVD', 'AVT', 'AVT-B', 'AVU', 'ZAVZT')
+            and provider_symbol in ('AVD', 'AVR', 'AVT', 'AVT-B', 'AVU', 'ZAVZT')
         order by instrument_id, valid_from
         """,
     )
-    forever = "9999-12-31"
+    began, forever = "1999-01-04", "9999-12-31"
     assert versions == [
-        ("equity:AVD", "AVD", "Delisting Inc", "active", "2026-01-05", "2026-11-10"),
-        ("equity:AVD", "AVD", "Delisting Inc", "delisted", "2026-11-10", forever),
-        ("equity:AVT", "AVT", "Example Tools", "active", "2026-01-05", forever),
-        ("equity:AVT.B", "AVT-B", "Example Tools Class B", "active", "2026-01-05", forever),
-        ("equity:AVU", "AVU", "Used Again Inc", "active", "2026-01-05", forever),
+        ("equity:AVD", "AVD", "Delisting Inc", "active", began, "2026-05-29"),
+        ("equity:AVD", "AVD", "Delisting Inc", "delisted", "2026-05-29", forever),
+        ("equity:AVR", "AVR", "Reused Corp", "active", began, "2026-04-30"),
+        ("equity:AVR", "AVR", "Reused Corp", "delisted", "2026-04-30", forever),
+        ("equity:AVR~2", "AVR", "Reusing Inc", "active", "2026-06-15", forever),
+        ("equity:AVT", "AVT", "Example Tools", "active", began, forever),
+        ("equity:AVT.B", "AVT-B", "Example Tools Class B", "active", began, forever),
+        ("equity:AVU", "AVU", "Used Before Corp", "active", began, "2010-06-30"),
+        ("equity:AVU", "AVU", "Used Before Corp", "delisted", "2010-06-30", forever),
+        ("equity:AVU~2", "AVU", "Used Again Inc", "active", "2021-03-01", forever),
         ("equity:ZAVZT", "ZAVZT", None, "active", "2026-01-05", forever),
+    ]
+
+
+def test_a_symbol_means_who_uses_it_then(vendors: Warehouse) -> None:
+    """What came before the first list that had it is of the first to use it."""
+    uses = found(
+        vendors,
+        """
+        select
+            instrument_id, strftime(min(valid_from), '%Y-%m-%d'),
+            strftime(max(valid_to), '%Y-%m-%d')
+        from silver.int_instruments__symbol_map
+        where provider = 'alpha_vantage' and provider_symbol = 'AVU'
+        group by instrument_id
+        order by instrument_id
+        """,
+    )
+    assert uses == [
+        ("equity:AVU", "1970-01-01", "2021-03-01"),
+        ("equity:AVU~2", "2021-03-01", "9999-12-31"),
+    ]
+
+
+def test_a_rename_that_another_vendor_sees_is_one(vendors: Warehouse) -> None:
+    """ZNEW takes ZOLD's place on a list of tickers; Alpaca has a number that stays."""
+    history = found(
+        vendors,
+        """
+        select
+            instrument_id, symbol, name, status, provider, strftime(valid_from, '%Y-%m-%d'),
+            is_current
+        from gold.dim_instruments
+        where symbol in ('ZOLD', 'ZNEW')
+        order by valid_from
+        """,
+    )
+    renamed, listed = "2026-03-02", "2026-01-05"
+    assert history == [
+        ("equity:ZOLD", "ZOLD", "ZOLD made up", "active", "alpaca", "1999-01-04", False),
+        ("equity:ZOLD", "ZOLD", "Old Name", "active", "alpha_vantage", listed, False),
+        ("equity:ZOLD", "ZNEW", "ZNEW made up", "active", "alpaca", renamed, False),
+        ("equity:ZOLD", "ZNEW", "New Name", "active", "alpha_vantage", "2026-11-10", True),
     ]
 
 

@@ -23,6 +23,7 @@ def test_classes_of_shares_have_a_dot_and_their_companys_number(vendors: Warehou
         """
         select listing_id, provider_symbol, symbol, name, exchange, status
         from staging.stg_sec_edgar__companies
+        where name <> 'Rho Networks' and _fetched_at < timestamp '2024-08-01'
         order by listing_id
         """,
     )
@@ -33,6 +34,23 @@ def test_classes_of_shares_have_a_dot_and_their_companys_number(vendors: Warehou
     ]
     assert facts(vendors, "instrument_id, value", "provider_symbol = 'OMG-B'") == [
         ("equity:OMG.B", 7)
+    ]
+
+
+def test_a_company_whose_ticker_changes_is_one_instrument(vendors: Warehouse) -> None:
+    """RHOM takes the place of RHOF, with the number of its company."""
+    history = rows(
+        vendors.database,
+        """
+        select instrument_id, symbol, status, cast(valid_from as date), is_current
+        from gold.dim_instruments
+        where symbol in ('RHOF', 'RHOM')
+        order by valid_from
+        """,
+    )
+    assert history == [
+        ("equity:RHOF", "RHOF", "active", date(2024, 7, 1), False),
+        ("equity:RHOF", "RHOM", "active", date(2024, 10, 1), True),
     ]
 
 

@@ -1,57 +1,25 @@
-with versions as (
-    select * from {{ ref('int_instruments__versions') }}
+with history as (
+    select * from {{ ref('int_instruments__history') }}
 ),
 
 bars as (
     select * from {{ ref('bars') }}
 ),
 
-precedence as (
-    select * from {{ ref('precedence') }}
-    where dataset = 'instruments'
-),
-
--- Where several vendors list an instrument, one of them describes it.
-described_by as (
-    select
-        versions.instrument_id,
-        versions.provider,
-        versions.listing_id
-    from versions
-    left join precedence
-        on
-            versions.provider = precedence.provider
-            and versions.asset_class = precedence.asset_class
-    qualify
-        row_number() over (
-            partition by versions.instrument_id
-            order by
-                precedence.precedence asc nulls last,
-                versions.provider asc,
-                versions.listing_id asc,
-                versions.valid_from asc
-        ) = 1
-),
-
 listed as (
     select
-        versions.instrument_id,
-        versions.asset_class,
-        versions.symbol,
-        versions.name,
-        versions.exchange,
-        versions.currency,
-        coalesce(versions.status, 'unknown') as status,
-        versions.provider,
+        instrument_id,
+        asset_class,
+        symbol,
+        name,
+        exchange,
+        currency,
+        status,
+        provider,
         false as is_inferred,
-        versions.valid_from,
-        versions.valid_to
-    from versions
-    inner join described_by
-        on
-            versions.instrument_id = described_by.instrument_id
-            and versions.provider = described_by.provider
-            and versions.listing_id = described_by.listing_id
+        valid_from,
+        valid_to
+    from history
 ),
 
 spoken_of as (
