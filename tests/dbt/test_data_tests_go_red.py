@@ -563,6 +563,16 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set drawdown = 0.1 where " + ONE_ROW,
         "update {table} set cumulative_return = -1.1 where " + ONE_ROW,
     ),
+    "equity_changes_by_what_moves_and_is_earned": (
+        f"update {PORTFOLIOS} set equity_base = equity_base + 0.000000000001 where {SPLIT_DAY}",
+        f"update {PORTFOLIOS} set other_movements_base = 1 where {SPLIT_DAY}",
+        "update silver.int_trading__daily_pnl set pnl_base = pnl_base + 1",
+        *(
+            f"delete from {PORTFOLIOS} where (account_id, date) in"
+            f" (select (account_id, {end}(date)) from {PORTFOLIOS} group by account_id)"
+            for end in ("min", "max")
+        ),
+    ),
     "portfolio_cash_is_what_moved_and_was_traded": (
         f"update {PORTFOLIOS} set cash_base = cash_base + 0.01 where {SPLIT_DAY}",
         f"delete from {PORTFOLIOS} where {SPLIT_DAY}",
