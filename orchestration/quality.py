@@ -21,6 +21,7 @@ import yaml
 
 from ingest.clock import as_utc
 from ingest.settings import PROJECT_ROOT
+from orchestration.check_templates import written_out
 
 if TYPE_CHECKING:  # importing Soda has effects: see _scan_class
     from soda.common.log import Log
@@ -235,7 +236,10 @@ def _read_tables(checks_dir: Path) -> list[_Table]:
 
 
 def _read_table(path: Path) -> _Table:
-    """Read `<schema>/<table>.yml`: one list of named checks, plain SodaCL."""
+    """Read `<schema>/<table>.yml`: one list of named checks, SodaCL once templates are written out.
+
+    Its `attributes` come first: templates name rows by them.
+    """
     schema, name = path.parent.name, path.stem
     attributes: dict[str, list[str]] = {}
     checks: dict[str, _Check] = {}
@@ -248,7 +252,8 @@ def _read_table(path: Path) -> _Table:
             elif settings["name"] in checks:
                 raise QualityError(f"{path} has two checks named {settings['name']}")
             else:
-                checks[settings["name"]] = _Check(settings["name"], entry)
+                definition = written_out(name, attributes.get("key", ()), entry)
+                checks[settings["name"]] = _Check(settings["name"], definition)
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise QualityError(
             f"{path} is not `checks for {name}:` with a list of checks that have names: {error!r}"
@@ -460,12 +465,12 @@ def _scan_class() -> "type[Scan]":
 def _variables(candidate: _Candidate, table: _Table) -> dict[str, str]:
     """Return what checks may name as `${…}`: the build's clock, and the table readers have now.
 
-    Before the first publication that is an empty one.
+    Before the first publication that is an empty one. A column that it does not have yet is NULL:
+    the version that brings one can be compared, too.
     """
+    compared = f"(select * from {table.name} limit 0)"
     if table.full_name in candidate.published:
-        compared = f"{PUBLISHED}.{table.full_name}"
-    else:
-        compared = f"(select * from {table.name} limit 0)"
+        compared = f"({compared} union all by name select * from {PUBLISHED}.{table.full_name})"
     return {NOW_VARIABLE: candidate.now, PUBLISHED_VARIABLE: compared}
 
 
