@@ -51,6 +51,9 @@ CASES_RESEARCH: dict[tuple[str, str], Case] = {
     (STATS, "mart_market_regime_stats_cover_every_series_with_a_regime"): Case(
         f"delete from {STATS} where {ONE_SERIES}"
     ),
+    (STATS, "mart_market_regime_stats_reach_the_last_bar"): Case(
+        f"update {STATS} set last_bar_end_at = last_bar_end_at - interval 1 day where {ONE_SERIES}"
+    ),
     (STATS, "mart_market_regime_stats_regimes_add_up_to_all"): Case(
         f"update {STATS} set bar_count = bar_count - 1 where {ONE_SERIES} and regime = 'range'"
     ),
@@ -100,13 +103,16 @@ CASES_RESEARCH: dict[tuple[str, str], Case] = {
     (SENTIMENT, "realized_volatility_is_not_extreme"): warns(
         f"update {SENTIMENT} set realized_volatility = 0.6 where {ONE_MOOD}"
     ),
+    (SENTIMENT, "sentiment_and_volatility_are_within_their_ranges"): Case(
+        f"update {SENTIMENT} set sentiment_score = -1.1 where {ONE_MOOD}"
+    ),
     (SENTIMENT, "sentiment_score_is_as_published"): Case(
         published=f"update {SENTIMENT} set sentiment_score = sentiment_score + 0.2"
         f" where {ONE_MOOD}",
         outcome="warn",
     ),
-    (CORRELATIONS, "mart_sentiment_correlations_have_the_promised_columns"): without_column(
-        CORRELATIONS, "spearman"
+    (CORRELATIONS, "mart_sentiment_correlations_have_the_promised_columns"): Case(
+        f"alter table {CORRELATIONS} alter column pair_count type integer"
     ),
     (CORRELATIONS, "mart_sentiment_correlations_keep_their_volume"): shrunk(CORRELATIONS),
     (CORRELATIONS, "mart_sentiment_correlations_are_unique"): Case(
@@ -143,6 +149,9 @@ CASES_RESEARCH: dict[tuple[str, str], Case] = {
     ),
     (EVENTS, "mart_sentiment_events_are_no_more_than_extremes"): Case(
         f"update {EVENTS} set event_count = 1000 where {ONE_EVENT}"
+    ),
+    (EVENTS, "mart_sentiment_events_are_not_extreme"): warns(
+        f"update {EVENTS} set mean_return = 0.6 where {ONE_EVENT}"
     ),
     (EVENTS, "mart_sentiment_events_have_not_drifted"): Case(
         published=f"update {EVENTS} set abnormal_volatility_difference = 1, event_count = 30"

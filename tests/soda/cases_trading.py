@@ -25,6 +25,18 @@ CASES_TRADING: dict[tuple[str, str], Case] = {
     ("gold.fct_trades", "fct_trades_are_all_lots"): Case(
         f"update gold.fct_trades set net_pnl_base = net_pnl_base + 0.01 where {FACT}"
     ),
+    ("gold.fct_trades", "fct_trades_reach_the_last_execution"): Case(
+        "update gold.fct_trades set opened_at = opened_at - interval 1 hour,"
+        " closed_at = closed_at - interval 1 hour where account_id = 'main'"
+    ),
+    ("gold.fct_trades", "gross_pnl_is_within_what_was_entered"): Case(
+        "update gold.fct_trades set gross_pnl_base = (entry_amount_base + 0.01)"
+        f" * case direction when 'long' then -1 else 1 end where {FACT}"
+    ),
+    ("gold.fct_trades", "closed_trades_keep_their_dimensions"): Case(
+        published=f"update gold.fct_trades set is_simulated = not is_simulated where {FACT}",
+        outcome="warn",
+    ),
     ("gold.fct_trades", "trades_have_known_instruments"): Case(
         f"update gold.fct_trades set instrument_key = 'nobody' where {FACT}"
     ),
@@ -34,7 +46,7 @@ CASES_TRADING: dict[tuple[str, str], Case] = {
     (
         "gold.mart_daily_portfolio_summary",
         "mart_daily_portfolio_summary_has_the_promised_columns",
-    ): (Case("alter table gold.mart_daily_portfolio_summary rename column drawdown to loss")),
+    ): Case("alter table gold.mart_daily_portfolio_summary rename column fees_base to fees"),
     ("gold.mart_daily_portfolio_summary", "mart_daily_portfolio_summary_keeps_its_volume"): shrunk(
         "gold.mart_daily_portfolio_summary"
     ),
@@ -49,7 +61,8 @@ CASES_TRADING: dict[tuple[str, str], Case] = {
     ),
     ("gold.mart_daily_portfolio_summary", "cash_at_the_end_is_what_moved_and_was_traded"): Case(
         "update gold.mart_daily_portfolio_summary set cash_base = cash_base + 0.000000000001"
-        f" where {LAST_DAY}"
+        f" where {LAST_DAY}",
+        also=frozenset({"equity_is_cash_and_positions"}),
     ),
     ("gold.mart_daily_portfolio_summary", "unrealized_pnl_at_the_end_is_that_of_open_lots"): Case(
         "update gold.mart_daily_portfolio_summary"
@@ -58,8 +71,25 @@ CASES_TRADING: dict[tuple[str, str], Case] = {
     ("gold.mart_daily_portfolio_summary", "daily_return_is_not_extreme"): warns(
         f"update gold.mart_daily_portfolio_summary set daily_return = -0.6 where {A_DAY}"
     ),
-    ("gold.mart_daily_portfolio_summary", "accounts_have_equity"): warns(
-        f"update gold.mart_daily_portfolio_summary set equity_base = 0 where {A_DAY}"
+    ("gold.mart_daily_portfolio_summary", "accounts_have_equity"): Case(
+        f"update gold.mart_daily_portfolio_summary set equity_base = 0 where {A_DAY}",
+        outcome="warn",
+        also=frozenset({"equity_is_cash_and_positions"}),
+    ),
+    ("gold.mart_daily_portfolio_summary", "drawdown_is_not_extreme"): warns(
+        f"update gold.mart_daily_portfolio_summary set drawdown = -0.6 where {A_DAY}"
+    ),
+    ("gold.mart_daily_portfolio_summary", "measures_of_growth_are_within_their_ranges"): Case(
+        f"update gold.mart_daily_portfolio_summary set drawdown = 0.1 where {A_DAY}"
+    ),
+    ("gold.mart_daily_portfolio_summary", "equity_is_cash_and_positions"): Case(
+        "update gold.mart_daily_portfolio_summary set exposure_fx_base = exposure_fx_base"
+        f" + 0.000000000001 where {A_DAY}"
+    ),
+    ("gold.mart_daily_portfolio_summary", "days_that_are_over_keep_their_equity"): Case(
+        published="update gold.mart_daily_portfolio_summary set equity_base = 1.001 * equity_base"
+        f" where {A_DAY}",
+        outcome="warn",
     ),
     ("silver.cash_movements", "converted_amounts_keep_their_sign"): Case(
         "update silver.cash_movements set amount_base = -amount_base where account_id = 'main'"

@@ -1,14 +1,38 @@
-"""What is written once for many tables: volume, freshness, ranges and drift."""
+"""What is written once for many tables: volume, freshness, ranges and drift, and who has them."""
 
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
 from orchestration.check_templates import written_out
-from orchestration.quality import CheckResult, QualityError
+from orchestration.quality import CHECKS_DIR, CheckResult, QualityError
 from tests.soda.demo_warehouse import change, copy, judge
+
+KINDS = frozenset({"volume", "freshness", "ranges", "reconciliation", "drift"})
+PROMISING = (
+    "gold/mart_*",
+    "gold/ml_*",
+    "gold/fct_trades",
+    "gold/fct_decisions",
+    "gold/latest_prices",
+)
+
+COUNTED = "no date or time in it: that nothing is missing, its reconciliation proves"
+NOT_OF_ITS_OWN = {
+    ("mart_ensemble_effectiveness", "freshness"): f"{COUNTED}, by the decisions there are",
+    ("mart_provider_attribution", "freshness"): f"{COUNTED}, by the votes there are",
+    ("mart_provider_calibration", "freshness"): f"{COUNTED}, by the votes that were judged",
+    ("mart_regime_transitions", "freshness"): f"{COUNTED}, by the bars there are",
+    ("mart_sentiment_correlations", "freshness"): f"{COUNTED}, by the days with documents",
+    ("mart_sentiment_events", "freshness"): (
+        "no date or time in it, and means of few events: mart_sentiment_volatility, from which"
+        " each build makes it, is as new as the bars"
+    ),
+}
+"""Kinds of checks that a table cannot have, with the reason."""
 
 TINY = """
     create schema gold;
@@ -250,3 +274,45 @@ def test_drift_cannot_be_told_of_rows_without_a_key() -> None:
 def test_plain_soda_checks_stay_as_they_are() -> None:
     for check in ({"row_count > 0": {"name": "n"}}, {"failed rows": {"fail query": "select 1"}}):
         assert written_out("mart", ["a"], check) == check
+
+
+# -- who has them --------------------------------------------------------------------------------
+
+
+def kinds_of(path: Path) -> set[str]:
+    """Return the kinds of checks of a table: by their template, or as their attributes say."""
+    kinds: set[str] = set()
+    for entry in yaml.safe_load(path.read_text())[f"checks for {path.stem}"]:
+        ((line, settings),) = entry.items()
+        if line.startswith("rows_kept_pct"):
+            kinds.add("volume")
+        elif line in KINDS:
+            kinds.add(line)
+        elif line != "attributes":
+            kinds.update(settings.get("attributes", {}).get("kind", []))
+    return kinds
+
+
+MARTS = sorted(path for pattern in PROMISING for path in CHECKS_DIR.glob(f"{pattern}.yml"))
+
+
+@pytest.mark.parametrize("path", MARTS, ids=[path.stem for path in MARTS])
+def test_every_mart_promises_each_kind(path: Path) -> None:
+    excepted = {kind for table, kind in NOT_OF_ITS_OWN if table == path.stem}
+    assert kinds_of(path) == KINDS - excepted
+
+
+def test_every_mart_there_is_has_a_file_and_only_those_without_a_time_are_excepted(
+    warehouse: Path,
+) -> None:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        columns = connection.execute(
+            "select table_name, bool_or(data_type in ('DATE', 'TIMESTAMP'))"
+            " from information_schema.columns where table_schema = 'gold' group by all"
+        ).fetchall()
+    names = tuple(pattern.removeprefix("gold/").removesuffix("*") for pattern in PROMISING)
+    marts = {name: has_time for name, has_time in columns if name.startswith(names)}
+    assert marts.keys() == {path.stem for path in MARTS}
+    assert {name for name, has_time in marts.items() if not has_time} == {
+        table for table, kind in NOT_OF_ITS_OWN if kind == "freshness"
+    }

@@ -115,7 +115,7 @@ CASES: dict[tuple[str, str], Case] = {
         f"update gold.fct_daily_bars set price_return = 0.45 where {ONE_FACT}"
     ),
     ("gold.latest_prices", "latest_prices_have_the_promised_columns"): Case(
-        "alter table gold.latest_prices rename column price to last_price"
+        "alter table gold.latest_prices rename column previous_close to last_close"
     ),
     ("gold.latest_prices", "latest_prices_keep_their_volume"): shrunk("gold.latest_prices"),
     ("gold.latest_prices", "latest_prices_are_one_per_instrument"): Case(
@@ -128,7 +128,21 @@ CASES: dict[tuple[str, str], Case] = {
         f"delete from gold.latest_prices where {FB}"
     ),
     ("gold.latest_prices", "price_at_is_not_in_the_future"): Case(
-        f"update gold.latest_prices set price_at = '2024-03-02' where {FB}"
+        f"update gold.latest_prices set price_at = '2024-03-02' where {FB}",
+        also=frozenset({"price_at_is_the_end_of_the_last_final_bar"}),
+    ),
+    ("gold.latest_prices", "price_at_is_the_end_of_the_last_final_bar"): Case(
+        f"update gold.latest_prices set price_at = price_at - interval 1 day where {FB}"
+    ),
+    ("gold.latest_prices", "price_at_is_not_before_what_was_published"): Case(
+        published=f"update gold.latest_prices set price_at = price_at + interval 1 day where {FB}",
+        outcome="warn",
+    ),
+    ("gold.latest_prices", "change_pct_is_not_extreme"): warns(
+        f"update gold.latest_prices set change_pct = -41 where {FB}"
+    ),
+    ("gold.latest_prices", "prices_are_near_those_published"): Case(
+        published=f"update gold.latest_prices set price = 2.1 * price where {FB}", outcome="warn"
     ),
     ("gold.mart_data_agreement", "mart_data_agreement_has_the_promised_columns"): without_column(
         "gold.mart_data_agreement", "volume_ratio"
@@ -140,7 +154,23 @@ CASES: dict[tuple[str, str], Case] = {
         "insert into gold.mart_data_agreement select * from gold.mart_data_agreement limit 1"
     ),
     ("gold.mart_data_agreement", "mart_data_agreement_compares_what_there_is"): Case(
-        "update gold.mart_data_agreement set session_date = '1999-12-31'"
+        "update gold.mart_data_agreement set session_date = '1999-12-31'",
+        also=frozenset({"mart_data_agreement_reaches_the_last_session_that_two_tell"}),
+    ),
+    (
+        "gold.mart_data_agreement",
+        "mart_data_agreement_reaches_the_last_session_that_two_tell",
+    ): Case(
+        "update silver.bar_versions set provider = 'another' where (_batch_id, _row) ="
+        " (select (_batch_id, _row) from silver.bar_versions where instrument_id = 'equity:IBM'"
+        " and timeframe = '1d' and is_provider_current order by session_date desc limit 1);"
+        " insert into silver.bar_versions by name select * replace ('sample' as provider)"
+        " from silver.bar_versions where provider = 'another'"
+    ),
+    ("gold.mart_data_agreement", "close_deviations_are_as_published"): Case(
+        published="update gold.mart_data_agreement set close_deviation_bps ="
+        " close_deviation_bps + 11 where provider = 'oanda'",
+        outcome="warn",
     ),
     ("gold.mart_data_agreement", "vendors_agree_within_a_percent"): warns(
         "update gold.mart_data_agreement set max_close_deviation_bps = 101"
@@ -619,6 +649,21 @@ def test_a_broken_promise_is_seen_by_its_check_and_no_other(
     assert changed(good, report) == {name, *case.also}
     assert results[name].outcome == case.outcome
     assert results[name].detail
+
+
+@pytest.mark.parametrize(("left_out", "outcome"), [(1, "pass"), (40, "fail")])
+def test_a_price_that_is_no_price_costs_a_series_one_return_and_not_many(
+    left_out: int, outcome: str, candidate: Path, tmp_path: Path
+) -> None:
+    table, name = "gold.mart_market_regime_stats", "cover_every_series_with_a_regime"
+    change(
+        candidate,
+        f"update {table} set bar_count = bar_count - {left_out} where instrument_id = 'equity:IBM'"
+        " and timeframe = '1d' and regime in ('range', '(all)')",
+    )
+    report = judge(candidate, checks_dir=only(table, tmp_path / "checks"))
+    (result,) = [result for result in report.results if result.name.endswith(name)]
+    assert result.outcome == outcome
 
 
 def test_every_published_table_makes_promises(warehouse: Path) -> None:
