@@ -41,9 +41,9 @@ def project_dir() -> Path:
     return Path(os.environ.get("TAPEHOUSE_DBT_PROJECT_DIR", PROJECT_DIR)).resolve()
 
 
-def executable() -> str:
-    """Return the dbt of this environment, activated or not."""
-    return str(Path(sys.executable).with_name("dbt"))
+def executable(name: str = "dbt") -> str:
+    """Return a program of this environment, activated or not; see `orchestration.parsed_dbt`."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def environment(data: DataDir, database: Path, unused: Iterable[str] = ()) -> dict[str, str]:
@@ -125,11 +125,14 @@ def unused_staging(manifest: Mapping[str, Any], data: DataDir) -> dict[str, str]
 def ensure_manifest() -> Path:
     """Return the project's manifest, parsing the project when a file of it is newer.
 
+    It is for a database of the candidate's name, and apart from what a `dbt` by hand writes.
+
     Raises:
         DbtError: the project does not parse.
     """
     project = project_dir()
-    manifest = project / "target" / "manifest.json"
+    target = project / "target" / "candidate"
+    manifest = target / "manifest.json"
     now = time.time()
     newest = max(
         path.stat().st_mtime
@@ -138,7 +141,12 @@ def ensure_manifest() -> Path:
     )
     if not manifest.exists() or manifest.stat().st_mtime < newest:
         done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
-            [*_dbt(), "parse", "--quiet"], cwd=project, capture_output=True, text=True, check=False
+            [*_dbt(), "parse", "--quiet", "--target-path", str(target), "--log-path", str(target)],
+            cwd=project,
+            env={**os.environ, "TAPEHOUSE_DATABASE": "candidate.duckdb"},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise DbtError(f"the dbt project does not parse:\n{done.stdout}{done.stderr}".strip())
@@ -220,7 +228,7 @@ def read_results(path: Path) -> DbtResult:
 
 
 def _dbt() -> list[str]:
-    return [executable(), "--no-use-colors"]
+    return [executable("tapehouse-dbt"), "--no-use-colors"]
 
 
 def _read_event(line: str, output: list[str], on_node: NodeDone) -> None:

@@ -106,7 +106,9 @@ def candidate_of_run(
 def dbt_resource() -> DbtCliResource:
     """Return dbt as Dagster runs it: the same project and profile as the command."""
     project = str(project_dir())
-    return DbtCliResource(project_dir=project, profiles_dir=project, dbt_executable=executable())
+    return DbtCliResource(
+        project_dir=project, profiles_dir=project, dbt_executable=executable("tapehouse-dbt")
+    )
 
 
 def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource) -> Iterator[Any]:

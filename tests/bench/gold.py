@@ -4,7 +4,6 @@ Twenty accounts trade the pairs of `pipeline` all the time, long and short, at p
 their bars, five fills to a decision; the same on every run. Then one more day comes in.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -16,7 +15,7 @@ import duckdb
 from rich.console import Console
 
 from ingest.settings import DataDir
-from orchestration.dbt import project_dir
+from orchestration.dbt import read_manifest
 from orchestration.run_records import latest_record
 from tests.bench.pipeline import FIRST_DAY, SYMBOLS, drop_file, sql_seconds, tapehouse
 from tests.bench.processes import apart, store
@@ -139,7 +138,7 @@ def built(data: DataDir) -> dict[str, Any]:
     record = latest_record(data)
     if record is None:
         raise RuntimeError("the build left no record")
-    manifest = json.loads((project_dir() / "target" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest()
     of_gold = {
         node["name"]
         for node in manifest["nodes"].values()

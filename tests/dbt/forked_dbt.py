@@ -41,8 +41,7 @@ def run(
 def _invoke(
     args: Sequence[str], folder: Path, env: Mapping[str, str], printed: Path, parsed: Path | None
 ) -> None:
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - in the forked process alone
-    from dbt.contracts.graph.manifest import Manifest  # noqa: PLC0415
+    from orchestration.parsed_dbt import run as run_here  # noqa: PLC0415 - in the fork alone
 
     os.environ.clear()
     os.environ.update(env)
@@ -51,10 +50,4 @@ def _invoke(
     with printed.open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    manifest = Manifest.from_msgpack(parsed.read_bytes()) if parsed else None
-    if manifest:
-        manifest.build_flat_graph()  # what macros see as `graph`
-    result = dbtRunner(manifest=manifest).invoke(list(args))
-    if result.exception:
-        print(result.exception, flush=True)  # noqa: T201 - as the dbt command does
-    raise SystemExit(0 if result.success else 2 if result.exception else 1)
+    raise SystemExit(run_here(args, parsed))

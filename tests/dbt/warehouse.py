@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from ingest.settings import PROJECT_ROOT
+from orchestration.parsed_dbt import PARSED
 from orchestration.table_hashes import table_hashes
 from tests.dbt.forked_dbt import Done, run
 from tests.orchestration.warehouses import shared
@@ -130,4 +131,4 @@ def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert done.returncode == 0, done.output
 
     folder = shared(tmp_path_factory, "parsed", make)
-    Warehouse.parsed = Warehouse(folder).target / "partial_parse.msgpack"
+    Warehouse.parsed = Warehouse(folder).target / PARSED
