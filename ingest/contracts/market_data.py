@@ -2,9 +2,11 @@
 
 A message that keeps its contract lands with its values as they were written; one that breaks it is
 refused with every reason. Contracts judge form (names, types, spelling), not sense: whether a high
-is above a low is for SQL, which quarantines. The JSON Schema of all is `json_schema()`.
+is above a low is for SQL, which quarantines. The JSON Schema of all is `json_schema()`; where a
+check here is a function, what it says there stands beside it.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -24,19 +26,24 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from ingest.contracts.forms import CLOCK, DATE, OFFSET, symbol_rule, whole
 from ingest.provider import Dataset, fields
 from ingest.records import JsonNumber, decode_json
 from ingest.symbols import canonical_example
 
 PROVIDER = "serve"
-LARGEST = Decimal("1e24")
+TOO_LARGE = 10**24
+BOUNDED = {"exclusiveMinimum": -TOO_LARGE, "exclusiveMaximum": TOO_LARGE}
+
+MOMENT = re.compile(f"{DATE}[T ]{CLOCK}{OFFSET}")
 
 
 def _number(value: object) -> Decimal:
     """Return a JSON number as a decimal; text that looks like one is none."""
     if not isinstance(value, Decimal):
         raise PydanticCustomError("number_type", "Input should be a JSON number")
-    if not value.is_finite() or abs(value) >= LARGEST:
+    # Not abs(): it overflows for an exponent of some digits.
+    if not value.is_finite() or value.copy_abs() >= TOO_LARGE:
         raise PydanticCustomError("finite_number", "Input should be finite and below 1e24")
     return value
 
@@ -60,30 +67,39 @@ def _whole(value: Decimal) -> Decimal:
 
 
 def _moment(value: object) -> datetime:
-    """Return RFC 3339 text with an offset as a time."""
+    """Return RFC 3339 text with an offset as a time; seconds may be left out."""
     if not isinstance(value, str):
         raise PydanticCustomError("time_type", "Input should be a time as RFC 3339 text")
+    if not MOMENT.fullmatch(value):
+        raise PydanticCustomError(
+            "time_parsing", "Input should be an RFC 3339 time with an offset, such as Z"
+        )
     try:
-        moment = datetime.fromisoformat(value)
+        return datetime.fromisoformat(value)
     except ValueError:
-        raise PydanticCustomError("time_parsing", "Input should be an RFC 3339 time") from None
-    if moment.tzinfo is None:
-        raise PydanticCustomError("time_offset", "Input should have an offset, such as Z")
-    return moment
+        raise PydanticCustomError("time_parsing", "Input should be a day that there is") from None
 
 
-Number = Annotated[Decimal, PlainValidator(_number), WithJsonSchema({"type": "number"})]
+Number = Annotated[Decimal, PlainValidator(_number), WithJsonSchema({"type": "number", **BOUNDED})]
 Price = Annotated[
     Number,
     AfterValidator(_positive),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+    WithJsonSchema({"type": "number", **BOUNDED, "exclusiveMinimum": 0}),
 ]
 Size = Annotated[
-    Number, AfterValidator(_not_negative), WithJsonSchema({"type": "number", "minimum": 0})
+    Number,
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": TOO_LARGE}),
 ]
-Count = Annotated[Size, AfterValidator(_whole), WithJsonSchema({"type": "integer", "minimum": 0})]
+Count = Annotated[
+    Size,
+    AfterValidator(_whole),
+    WithJsonSchema({"type": "integer", "minimum": 0, "exclusiveMaximum": TOO_LARGE}),
+]
 Moment = Annotated[
-    datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+    datetime,
+    PlainValidator(_moment),
+    WithJsonSchema({"type": "string", "pattern": whole(MOMENT.pattern)}),
 ]
 Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")]
 
@@ -91,7 +107,9 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za
 class _Contract(BaseModel):
     """What all messages have: who says it, and of what."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, json_schema_extra={"allOf": [symbol_rule()]}
+    )
 
     source: Annotated[Name, Field(description="Name of the program that sends, as it calls itself")]
     asset_class: Literal["equity", "crypto", "fx"]
@@ -223,4 +241,6 @@ def _decimal(text: str) -> Decimal:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of all messages."""
-    return _ADAPTER.json_schema()
+    schema = _ADAPTER.json_schema()
+    del schema["discriminator"]  # a word of OpenAPI; `kind` is a constant of each
+    return schema

@@ -1,7 +1,8 @@
 """JSON Schemas of what people and programs hand over, generated from the models that check it.
 
-`python -m ingest.schemas` writes them anew after a model has changed. Not for the formats of
-vendors: those are not ours to define.
+`python -m ingest.schemas` writes them anew after a model has changed. Both have one verdict, but
+for the few rules that JSON Schema cannot express: the model refuses more, and `test_schemas.py`
+lists what. Not for the formats of vendors: those are not ours to define.
 """
 
 import json

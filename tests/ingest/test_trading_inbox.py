@@ -5,14 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
 from ingest.lake import Lake
 from ingest.providers.inbox import InboxReport, land_inbox
 from ingest.providers.inbox_formats import CONTRACTS, DATASETS
-from ingest.schemas import schema_text
 from ingest.settings import DataDir
 
 DECISION = {
@@ -127,44 +125,47 @@ def test_good_rows_land_as_written(lake: Lake, drop: Drop, dataset: str, kind: s
     assert not letters(lake)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "change", "says"),
-    [
-        ("decisions", {"confidence": "1.2"}, "confidence: Input should be less than or equal to 1"),
-        ("decisions", {"confidence": "nan"}, "confidence: should be a number such as 1234.5"),
-        ("decisions", {"action": "BUY"}, "action: Input should be 'buy', 'sell' or 'hold'"),
-        ("decisions", {"method": "vote"}, "method: Input should be"),
-        ("decisions", {"timeframe": "2h"}, "timeframe: Input should be"),
-        ("decisions", {"decided_at": "1767623400"}, "decided_at: should be an ISO 8601 time"),
-        ("decisions", {"decided_at": "2026-02-30"}, "decided_at: Input should be a valid datetime"),
-        ("decisions", {"decision_id": " "}, "decision_id: String should have at least 1 character"),
-        (
-            "decisions",
-            {"provider_votes": "[{"},
-            "provider_votes: should be the JSON text of a list",
-        ),
-        (
-            "decisions",
-            {"provider_votes": [{"provider": "a", "action": "buy", "confidence": 2, "weight": 1}]},
-            "provider_votes.0.confidence: Input should be less than or equal to 1",
-        ),
-        (
-            "decisions",
-            {"provider_votes": [{"provider": "a", "action": "buy", "confidence": 1}]},
-            "provider_votes.0.weight: Field required",
-        ),
-        ("executions", {"quantity": "0"}, "quantity: Input should be greater than 0"),
-        ("executions", {"quantity": "1_000"}, "quantity: should be a number such as 1234.5"),
-        ("executions", {"price": "1,000.5"}, "price: should be a number such as 1234.5"),
-        ("executions", {"price": "1e30"}, "price: should have at most 20 digits before"),
-        ("executions", {"fee": "inf"}, "fee: should be a number such as 1234.5"),
-        ("executions", {"side": "short"}, "side: Input should be 'buy' or 'sell'"),
-        ("executions", {"quote_currency": "dollars"}, "quote_currency: String should match"),
-        ("cash_movements", {"amount": "0.00"}, "amount: should not be 0"),
-        ("cash_movements", {"amount": "-5"}, "the amount of a deposit should be above 0"),
-        ("cash_movements", {"kind": "gift"}, "kind: Input should be"),
-    ],
-)
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("decisions", {"confidence": "1.2"}, "confidence: Input should be less than or equal to 1"),
+    ("decisions", {"confidence": "nan"}, "confidence: should be a number such as 1234.5"),
+    ("decisions", {"action": "BUY"}, "action: Input should be 'buy', 'sell' or 'hold'"),
+    ("decisions", {"method": "vote"}, "method: Input should be"),
+    ("decisions", {"timeframe": "2h"}, "timeframe: Input should be"),
+    ("decisions", {"decided_at": "1767623400"}, "decided_at: should be an ISO 8601 time"),
+    ("decisions", {"decided_at": "2026-02-30"}, "decided_at: Input should be a valid datetime"),
+    ("decisions", {"decision_id": " "}, "decision_id: String should have at least 1 character"),
+    (
+        "decisions",
+        {"provider_votes": "[{"},
+        "provider_votes: should be the JSON text of a list",
+    ),
+    (
+        "decisions",
+        {"provider_votes": [{"provider": "a", "action": "buy", "confidence": 2, "weight": 1}]},
+        "provider_votes.0.confidence: Input should be less than or equal to 1",
+    ),
+    (
+        "decisions",
+        {"provider_votes": [{"provider": "a", "action": "buy", "confidence": 1}]},
+        "provider_votes.0.weight: Field required",
+    ),
+    ("executions", {"quantity": "0"}, "quantity: Input should be greater than 0"),
+    ("executions", {"quantity": "1_000"}, "quantity: should be a number such as 1234.5"),
+    ("executions", {"price": "1,000.5"}, "price: should be a number such as 1234.5"),
+    ("executions", {"price": "1e30"}, "price: should have at most 20 digits before"),
+    ("executions", {"fee": "inf"}, "fee: should be a number such as 1234.5"),
+    ("executions", {"side": "short"}, "side: Input should be 'buy' or 'sell'"),
+    ("executions", {"quote_currency": "dollars"}, "quote_currency: String should match"),
+    ("cash_movements", {"amount": "0.00"}, "amount: should not be 0"),
+    ("cash_movements", {"amount": "-5"}, "the amount of a deposit should be above 0"),
+    ("cash_movements", {"kind": "gift"}, "kind: Input should be"),
+    ("executions", {"fee": "1e9999999"}, "fee: should have at most 20 digits before"),
+    ("executions", {"symbol": "BTC/USD\t"}, "symbol 'BTC/USD\\t' is not canonical for crypto"),
+    ("decisions", {"provider_votes": "[" * 10**5}, "provider_votes: should be the JSON text of a"),
+]
+
+
+@pytest.mark.parametrize(("dataset", "change", "says"), BAD)
 def test_a_bad_row_is_dead_lettered_and_its_neighbours_land(
     lake: Lake, drop: Drop, dataset: str, change: dict[str, Any], says: str
 ) -> None:
@@ -302,14 +303,19 @@ def test_a_symbol_that_is_not_canonical_would_be_an_instrument_that_is_not_there
     )
 
 
-@pytest.mark.parametrize(
-    ("asset_class", "symbol"),
-    [("crypto", "SIM-BTC/USD"), ("crypto", "T/USD"), ("fx", "EUR/USD"), ("equity", "^SPX")],
-)
+CANONICAL = [("crypto", "SIM-BTC/USD"), ("crypto", "T/USD"), ("fx", "EUR/USD"), ("equity", "^SPX")]
+
+
+@pytest.mark.parametrize(("asset_class", "symbol"), CANONICAL)
 def test_canonical_symbols_are_good(lake: Lake, drop: Drop, asset_class: str, symbol: str) -> None:
     record = {**EXECUTION, "asset_class": asset_class, "symbol": f" {symbol} "}
     assert drop("executions", "mine.jsonl", json_lines(record)).rows == 1
     assert not letters(lake)
+
+
+def test_all_digits_that_the_warehouse_holds_are_good(drop: Drop) -> None:
+    record = {**EXECUTION, "quantity": f"{'9' * 20}.{'9' * 18}"}
+    assert drop("executions", "mine.jsonl", json_lines(record)).rows == 1
 
 
 def test_what_is_needed_and_absent_is_named(lake: Lake, drop: Drop) -> None:
@@ -348,14 +354,6 @@ def test_a_dropped_list_is_never_the_whole_list(lake: Lake, drop: Drop) -> None:
     drop("instruments", "mine.csv", csv(listing))
     (batch,) = lake.batches("inbox", "instruments")
     assert [entry.status for entry in batch.entries] == ["partial"]
-
-
-@pytest.mark.parametrize("name", CONTRACTS)
-def test_the_schema_tells_good_from_bad(name: str) -> None:
-    schema = json.loads(schema_text(name))
-    jsonschema.validate(GOOD[name], schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**GOOD[name], next(iter(GOOD[name])): ""}, schema)
 
 
 def test_contracts_and_columns_are_of_the_same_fields() -> None:
