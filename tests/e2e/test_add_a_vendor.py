@@ -6,13 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ingest.settings import PROJECT_ROOT
-from tests.dbt.warehouse import WITHOUT_TESTS
+from tests.dbt.warehouse import Warehouse
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("\n## Add a vendor\n")[2].partition("\n## ")[0]
@@ -23,22 +22,52 @@ LINES = {
 }
 MOST_LINES = 100
 
-LAND = """
-import sys
-from ingest.clock import parse_iso
-from ingest.lake import Lake
-from ingest.provider import Answer, Request
-from ingest.providers import make_providers
-from ingest.settings import DataDir, Settings
-from pathlib import Path
+SELECTION = (
+    *("--select", "+record_balance", "+bars", "resource_type:seed"),
+    *("--exclude-resource-type", "unit_test", "--indirect-selection", "cautious"),
+)
+"""What its staging feeds, as far as records are decided upon and counted, with its tests."""
 
-acme = make_providers(Settings())["acme"]
-candle = {"t": "1704067200", "o": "1.0", "h": "3.0", "l": "0.5", "c": "2.10", "v": "7"}
-request = Request("bars", "BTC-EUR", "1h", parse_iso("2024-01-01"), parse_iso("2024-01-02"))
-fetched = parse_iso("2024-01-03")
-lake = Lake(DataDir(Path(sys.argv[1])), lambda: fetched)
-lake.land("acme", acme.datasets["bars"], [Answer(request, fetched, [candle])])
+BUILD = f"""
+import sys
+from pathlib import Path
+from ingest.settings import DataDir
+from tests.dbt.vendors.conftest import land_all
+from tests.dbt.warehouse import Warehouse
+
+warehouse = Warehouse(Path(sys.argv[1]))
+land_all(DataDir(warehouse.data))
+warehouse.build(*{SELECTION})
 """
+
+SHARE = """
+import os
+from pathlib import Path
+from tests.orchestration import warehouses
+
+warehouses.shared = lambda factory, name, make: Path(os.environ["ALREADY_BUILT"])
+"""
+"""A plugin of pytest: what tests share is there already."""
+
+OF_ALL_VENDORS = (
+    "tests/dbt/vendors/test_every_vendor.py",
+    "tests/dbt/vendors/test_odd_records.py::test_every_dataset_is_odd_somewhere",
+    *(
+        f"tests/dbt/test_declarations_agree.py::test_{name}"
+        for name in (
+            "sources_are_the_datasets_that_can_land",
+            "source_columns_are_the_fields_that_land",
+            "every_source_is_staged_and_every_staging_model_reads_one_source",
+            "all_source_columns_are_described",
+            "finality_lags_are_those_of_the_providers",
+            "bars_have_a_precedence_for_each_of_their_asset_classes",
+            "every_provider_is_described",
+            "every_dataset_is_static_or_has_a_limit",
+            "models_say_what_a_row_is",
+        )
+    ),
+)
+"""Tests that every vendor is in."""
 
 
 @pytest.fixture(scope="module")
@@ -91,50 +120,53 @@ def _run(project: Path, *args: str, **env: str) -> subprocess.CompletedProcess[s
 
 def test_it_is_a_small_job() -> None:
     written = [line for text in FILES.values() for line in text.splitlines() if line.strip()]
-    assert len(FILES) == 5
-    assert 6 <= len(LINES) <= 8
-    assert len(written) + len(LINES) < MOST_LINES
+    count = len(written) + len(LINES)
+    assert len(FILES) == 7
+    assert len(LINES) == 6
+    assert count < MOST_LINES
+    assert f"Seven small files and six lines, {count} lines in all." in SECTION
+    # No block of code is left out above.
+    assert SECTION.count("```") == 2 * len(FILES)
 
 
-def test_its_tests_and_linters_pass(project: Path) -> None:
+def test_its_loader_and_linters_pass(project: Path) -> None:
+    python = [name for name in FILES if name.endswith(".py")]
+    (sql,) = (name for name in FILES if name.endswith(".sql"))
     for args in (
         ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/ingest/test_acme.py"),
-        ("-m", "ruff", "check", "ingest/providers/acme.py", "tests/ingest/test_acme.py"),
-        (
-            "-m",
-            "ruff",
-            "format",
-            "--check",
-            "ingest/providers/acme.py",
-            "tests/ingest/test_acme.py",
-        ),
+        ("-m", "ruff", "check", *python),
+        ("-m", "ruff", "format", "--check", *python),
+        ("-m", "sqlfluff", "lint", sql),
     ):
-        done = _run(project, *args)
+        done = _run(
+            project, *args, TAPEHOUSE_DATABASE=":memory:", TAPEHOUSE_DATA_DIR="/nonexistent"
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_its_candles_reach_silver(project: Path, tmp_path: Path) -> None:
-    import duckdb  # noqa: PLC0415 - beside the process that writes the file
-
-    data, database = tmp_path / "data", tmp_path / "warehouse.duckdb"
-    done = _run(project, "-c", LAND, str(data))
+def test_its_records_are_built_and_pass_what_every_vendor_must(
+    project: Path, tmp_path: Path
+) -> None:
+    """Build what it feeds with dbt's tests; of that ask its own tests, and those of all vendors."""
+    warehouse = Warehouse(tmp_path / "warehouse")
+    done = _run(project, "-c", BUILD, str(warehouse.folder))
     assert done.returncode == 0, done.stdout + done.stderr
-    dbt = _run(
-        project / "dbt_project",
-        *("-c", "from dbt.cli.main import cli; cli()", "build", "--select", "+bar_versions"),
-        *WITHOUT_TESTS,
-        *("--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "target")),
-        PYTHONPATH=str(project),
-        TAPEHOUSE_DATA_DIR=str(data),
-        TAPEHOUSE_DATABASE=str(database),
+    outcomes = warehouse.outcomes()
+    assert outcomes["stg_acme__bars"] == "success"
+    tests = [name for name, outcome in outcomes.items() if outcome == "pass"]
+    assert len(tests) > 50
+    assert any("bar_versions" in name for name in tests)
+
+    (tmp_path / "share.py").write_text(SHARE, encoding="utf-8")
+    done = _run(
+        project,
+        *("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-p", "share"),
+        *("tests/dbt/vendors/test_acme.py", *OF_ALL_VENDORS),
+        PYTHONPATH=f"{project}{os.pathsep}{tmp_path}",
+        ALREADY_BUILT=str(warehouse.folder),
     )
-    assert dbt.returncode == 0, dbt.stdout + dbt.stderr
-    with duckdb.connect(str(database), read_only=True) as connection:
-        found = connection.execute(
-            "select instrument_id, provider, bar_start_at, close, is_final from silver.bar_versions"
-        ).fetchall()
-    start = datetime(2024, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-    assert found == [("crypto:BTC/EUR", "acme", start, 2.1, True)]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{1 + len(OF_ALL_VENDORS)} passed" in done.stdout
 
 
 def test_seeds_keep_their_columns(project: Path) -> None:

@@ -23,21 +23,25 @@ LEFT_OUT = "path:models/silver/signals+"
 """Models that no vendor's records mean anything new to, and what is made of them."""
 
 
+def land_all(data: DataDir) -> None:
+    """Land what every vendor sent, and the calendars."""
+    calendars = ExchangeCalendars(lambda: NOW)
+    sessions = calendars.default_request("sessions")
+    assert backfill(calendars, sessions, Lake(data, lambda: NOW), clock=lambda: NOW).is_complete
+    lake = Landing(data)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem == "conftest" or path.stem.startswith(("test_", "__")):
+            continue
+        importlib.import_module(f"tests.dbt.vendors.{path.stem}").land(lake)
+
+
 @pytest.fixture(scope="session")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Return a warehouse of what all vendors sent, built and tested by dbt. Not to be changed."""
 
     def make(folder: Path) -> None:
         warehouse = Warehouse(folder)
-        data = DataDir(warehouse.data)
-        calendars = ExchangeCalendars(lambda: NOW)
-        sessions = calendars.default_request("sessions")
-        assert backfill(calendars, sessions, Lake(data, lambda: NOW), clock=lambda: NOW).is_complete
-        lake = Landing(data)
-        for path in sorted(Path(__file__).parent.glob("*.py")):
-            if path.stem == "conftest" or path.stem.startswith(("test_", "__")):
-                continue
-            importlib.import_module(f"tests.dbt.vendors.{path.stem}").land(lake)
+        land_all(DataDir(warehouse.data))
         warehouse.build("--exclude-resource-type", "unit_test", "--exclude", LEFT_OUT)
 
     return Warehouse(shared(tmp_path_factory, "dbt_vendors", make))
