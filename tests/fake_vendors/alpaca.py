@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from tests.fake_vendors.server import Asked, FakeVendor, Reply, message, reply
+from tests.fake_vendors.server import Asked, FakeVendor, Limit, Reply, message, reply
 
 T = TypeVar("T")
 
@@ -34,6 +34,10 @@ Bars = dict[tuple[str, str, str], dict[str, str]]
 """By feed (`crypto` for pairs), symbol and timeframe: JSON text by start."""
 
 
+LIMITS = (Limit(200, 60),)
+"""Of the Basic plan."""
+
+
 @dataclass(kw_only=True)
 class FakeAlpaca(FakeVendor):
     """The vendor's state, and its own time.
@@ -41,6 +45,7 @@ class FakeAlpaca(FakeVendor):
     `known` are symbols without bars that are no mistake. Pages are `rows_per_page` long at most.
     """
 
+    limits: tuple[Limit, ...] = LIMITS
     now: datetime
     key: tuple[str, str]
     bars: Bars = field(default_factory=dict)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply
 
 FOOTER = (
     " You may subscribe to any of the premium plans at https://www.alphavantage.co/premium/ to lift"
@@ -72,6 +72,10 @@ def per_day(key: str) -> Fault:
     )
 
 
+LIMITS = (Limit(1, 1), Limit(25, 86400))
+"""Of free keys."""
+
+
 @dataclass(kw_only=True)
 class FakeAlphaVantage(FakeVendor):
     """The vendor's state.
@@ -80,6 +84,7 @@ class FakeAlphaVantage(FakeVendor):
     `5min`), as the vendor sends them. `is_free` refuses what only paid keys may ask.
     """
 
+    limits: tuple[Limit, ...] = LIMITS
     key: str = "key"
     is_free: bool = False
     rows: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = field(default_factory=dict)

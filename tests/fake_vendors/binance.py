@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INTERVALS = {
@@ -53,10 +53,15 @@ NO_SUCH_KEY = Fault(
 )
 
 
+LIMITS = (Limit(6000, 60),)
+"""Of weight, per address."""
+
+
 @dataclass(kw_only=True)
 class FakeBinance(FakeVendor):
     """The vendor's state: bars by (symbol, interval) and open time in ms, symbols, archives."""
 
+    limits: tuple[Limit, ...] = LIMITS
     now: datetime
     bars: dict[tuple[str, str], dict[int, list[str]]] = field(default_factory=dict)
     symbols: list[object] = field(default_factory=list)
@@ -114,6 +119,10 @@ class FakeBinance(FakeVendor):
         digest = hashlib.sha256(body).hexdigest()
         self.archives[path] = body
         self.archives[f"{path}.CHECKSUM"] = f"{digest}  {path.rpartition('/')[2]}\n".encode()
+
+    def weight(self, asked: Asked) -> int:
+        """Return what a request counts: archives are files of another host."""
+        return {"klines": 2, "exchangeInfo": 20}.get(asked.parts[-1], 0)
 
     def throttled(self, asked: Asked, requests: int, seconds: float) -> Reply:
         """Return the vendor's error body."""

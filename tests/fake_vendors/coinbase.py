@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.fake_vendors.server import Asked, FakeVendor, Reply, message
+from tests.fake_vendors.server import Asked, FakeVendor, Limit, Reply, message
 
 GRANULARITIES = (60, 300, 900, 3600, 21600, 86400)
 MOST_INTERVALS = 300
@@ -19,10 +19,15 @@ NEWEST_ROWS = 350
 THROTTLED = message(429, "Public rate limit exceeded")
 
 
+LIMITS = (Limit(10, 1, burst=15),)
+"""Per address; a bucket."""
+
+
 @dataclass(kw_only=True)
 class FakeCoinbase(FakeVendor):
     """The vendor's state: candles by (product, granularity) and bucket start, and its own time."""
 
+    limits: tuple[Limit, ...] = LIMITS
     now: int
     candles: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
     products: str = "[]"

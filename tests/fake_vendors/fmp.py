@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply
 
 
 def error(status: int, text: str, key: str = "Error Message") -> Fault:
@@ -40,6 +40,10 @@ INTERVALS = ("1min", "5min", "15min", "30min", "1hour", "4hour")
 FREE_STATEMENTS = 5
 
 
+LIMITS = (Limit(250, 86400),)
+"""Of free keys."""
+
+
 @dataclass(kw_only=True)
 class FakeFmp(FakeVendor):
     """The vendor's state: rows by path and symbol, newest first whatever their order here.
@@ -47,6 +51,7 @@ class FakeFmp(FakeVendor):
     `is_free` refuses what only paid keys may ask. Answers hold the newest `most_rows` at most.
     """
 
+    limits: tuple[Limit, ...] = LIMITS
     key: str = "key"
     is_free: bool = False
     most_rows: int = 1_000_000

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply
 
 INTERVALS = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)
 NEWEST_ROWS = 720
@@ -26,10 +26,15 @@ UNKNOWN_PAIR = error("EQuery:Unknown asset pair")
 INVALID = error("EGeneral:Invalid arguments")
 
 
+LIMITS = (Limit(1, 1, burst=30),)
+"""Of public data, per address: a counter that falls by one each second."""
+
+
 @dataclass(kw_only=True)
 class FakeKraken(FakeVendor):
     """The vendor's state: its time, pairs by internal name, and bars by (altname, minutes)."""
 
+    limits: tuple[Limit, ...] = LIMITS
     now: int
     pairs: dict[str, dict[str, str]] = field(default_factory=dict)
     bars: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)

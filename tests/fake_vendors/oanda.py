@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply, reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply, reply
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 STEPS = {
@@ -41,6 +41,10 @@ COUNT_TOO = error(400, "'count' cannot be specified when both 'from' and 'to' pa
 UNKNOWN = error(400, "Invalid value specified for 'instrument'")
 
 
+LIMITS = (Limit(120, 1),)
+"""Per address."""
+
+
 @dataclass(kw_only=True)
 class FakeOanda(FakeVendor):
     """The vendor's state and time: starts by (instrument, granularity), and what is told of them.
@@ -48,6 +52,7 @@ class FakeOanda(FakeVendor):
     A candle is complete once its end has passed; `closes` overrides the close of the middle.
     """
 
+    limits: tuple[Limit, ...] = LIMITS
     now: datetime
     token: str
     candles: dict[tuple[str, str], set[datetime]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply, reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply, reply
 
 DEEPEST = 1000
 DEFAULT_PAGE, LARGEST_PAGE = 25, 100
@@ -34,10 +34,15 @@ def too_many(**headers: str) -> Fault:
     return Fault(429, TOO_MANY_PAGE, content_type="text/html; charset=UTF-8", headers=named)
 
 
+LIMITS = (Limit(1000, 600),)
+"""Per app: 100 a minute, averaged over ten."""
+
+
 @dataclass(kw_only=True)
 class FakeReddit(FakeVendor):
     """The vendor's state: its app and user, tokens given out, and posts, newest first."""
 
+    limits: tuple[Limit, ...] = LIMITS
     client_id: str = "app"
     client_secret: str = "shh"  # noqa: S105 - made up
     users: dict[str, str] = field(default_factory=dict)

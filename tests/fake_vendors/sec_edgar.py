@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_vendors.server import Asked, FakeVendor, Fault, Reply
+from tests.fake_vendors.server import Asked, FakeVendor, Fault, Limit, Reply
 
 FIELDS = ("cik", "name", "ticker", "exchange")
 EMAIL_PATTERN = re.compile(r"\S+@\S+\.\S+")
@@ -43,10 +43,15 @@ NO_SUCH_KEY = Reply(
 )
 
 
+LIMITS = (Limit(10, 1, blocks_seconds=600),)
+"""Per address; who exceeds it is kept out for about ten minutes."""
+
+
 @dataclass(kw_only=True)
 class FakeSecEdgar(FakeVendor):
     """The vendor's state: rows of its list of companies, and the facts of each by its number."""
 
+    limits: tuple[Limit, ...] = LIMITS
     companies: list[Sequence[Any]] = field(default_factory=list)
     facts: dict[int, str] = field(default_factory=dict)
 

@@ -1,7 +1,9 @@
 """A local vendor that answers over real HTTP, enforces its limits and misbehaves when told to.
 
 A vendor of the tests extends `FakeVendor` with `answer`, which says what the vendor would; `fail`
-makes it misbehave. Nothing of one vendor belongs here, and nothing here knows the code under test.
+makes it misbehave. Its limits hold in every test that does not lift them: those that the vendor
+documents, unless a test sets others. Nothing of one vendor belongs here, and nothing here knows the
+code under test.
 """
 
 import json
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -83,23 +86,73 @@ class Asked:
         return next(values, "")
 
 
+@dataclass(frozen=True)
+class Limit:
+    """At most `requests` in every window of `seconds`, or of what the vendor counts in their place.
+
+    With a `burst` it is a bucket instead: of so many at once, filled again at that rate. Who
+    exceeds it is refused everything for `blocks_seconds`.
+    """
+
+    requests: int
+    seconds: float
+    burst: int | None = None
+    blocks_seconds: float = 0
+
+
+UNLIMITED: tuple[Limit, ...] = ()
+"""For tests that ask faster than anybody may."""
+
+
+class _Count:
+    """What was asked of one limit."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.blocked_until = -inf
+        self._granted: deque[tuple[float, int]] = deque()
+        self._taken, self._taken_at = 0.0, -inf
+
+    def has_room(self, at: float, weight: int) -> bool:
+        if at < self.blocked_until:
+            return False
+        limit = self.limit
+        if limit.burst is not None:
+            refilled = (at - self._taken_at) * limit.requests / limit.seconds
+            self._taken, self._taken_at = max(0.0, self._taken - refilled), at
+            has_room = self._taken + weight <= limit.burst
+        else:
+            while self._granted and at - self._granted[0][0] >= limit.seconds:
+                self._taken -= self._granted.popleft()[1]
+            has_room = self._taken + weight <= limit.requests
+        if not has_room:
+            self.blocked_until = at + limit.blocks_seconds
+        return has_room
+
+    def grant(self, at: float, weight: int) -> None:
+        self._taken += weight
+        if self.limit.burst is None:
+            self._granted.append((at, weight))
+
+
 @dataclass(kw_only=True)
 class FakeVendor:
     """A vendor's state.
 
-    `limits` are (requests, seconds) pairs that hold in every window of that length: requests beyond
-    them are answered by `throttled` and do not count. `latency_seconds` is added to every answer.
-    After `dies_after` requests it hangs up on everything.
+    Requests beyond `limits` are answered by `throttled` and do not count; `monotonic` is the clock
+    that they go by. `latency_seconds` is added to every answer. After `dies_after` requests it
+    hangs up on everything.
     """
 
-    limits: tuple[tuple[int, float], ...] = ()
+    limits: tuple[Limit, ...] = UNLIMITED
+    monotonic: Callable[[], float] = time.monotonic
     latency_seconds: float = 0
     is_dead: bool = False
     dies_after: int | None = None
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     throttled_count: int = 0
-    _granted: deque[float] = field(default_factory=deque)
+    _counts: dict[Limit, _Count] = field(default_factory=dict)
     _faults: list[tuple[str, Fault]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,6 +164,11 @@ class FakeVendor:
         """Return what the vendor answers beyond its limit of `requests` in `seconds`."""
         del asked
         return message(429, f"more than {requests} requests in {seconds:g} s")
+
+    def weight(self, asked: Asked) -> int:
+        """Return what a request counts."""
+        del asked
+        return 1
 
     @contextmanager
     def running(self) -> Iterator[Self]:
@@ -149,7 +207,7 @@ class FakeVendor:
         parts = urlsplit(target)
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
         with self._lock:
-            asked = Asked(parts.path, params, headers, time.monotonic(), method, body)
+            asked = Asked(parts.path, params, headers, self.monotonic(), method, body)
             self.asked.append(asked)
             if self.dies_after is not None and len(self.asked) > self.dies_after:
                 self.is_dead = True
@@ -159,19 +217,15 @@ class FakeVendor:
                 if where in target:
                     del self._faults[position]
                     return self._misbehave(fault, asked)
-            for requests, seconds in self.limits:
-                if sum(asked.at - earlier < seconds for earlier in self._granted) >= requests:
+            counts = [self._counts.setdefault(limit, _Count(limit)) for limit in self.limits]
+            weight = self.weight(asked)
+            for count in counts:
+                if not count.has_room(asked.at, weight):
                     self.throttled_count += 1
-                    return self.throttled(asked, requests, seconds)
-            self._grant(asked.at)
+                    return self.throttled(asked, count.limit.requests, count.limit.seconds)
+            for count in counts:
+                count.grant(asked.at, weight)
             return self.answer(asked)
-
-    def _grant(self, at: float) -> None:
-        longest = max((seconds for _, seconds in self.limits), default=0)
-        while self._granted and at - self._granted[0] >= longest:
-            self._granted.popleft()
-        if self.limits:
-            self._granted.append(at)
 
     def _misbehave(self, fault: Fault, asked: Asked) -> Reply:
         if fault.body is not None:

@@ -44,7 +44,7 @@ from tests.fake_vendors.alpaca import (
     bar,
     stamp,
 )
-from tests.fake_vendors.server import HANG_UP, Fault, message
+from tests.fake_vendors.server import HANG_UP, Fault, Limit, message
 from tests.ingest.asking import HASTY, at
 from tests.ingest.worlds import dead_letters, rows
 
@@ -333,7 +333,8 @@ def test_symbols_asked_for_at_the_same_time_share_a_request(
     for symbol in symbols:
         world.vendor.fill("sip", symbol, "1Min", [start])
     answers = world.outcomes(AlpacaSip, [bars(start, start + HOUR, s) for s in symbols])
-    assert [len(params["symbols"].split(",")) for params in asked(world)] == [100, 100, 50]
+    # They are on their way at the same time: any of them may arrive first.
+    assert sorted(len(params["symbols"].split(",")) for params in asked(world)) == [50, 100, 100]
     assert all(isinstance(answer, Answer) and len(answer.records) == 1 for answer in answers)
 
 
@@ -775,7 +776,7 @@ def test_an_empty_list_is_not_taken_for_the_end_of_all_assets(world: World) -> N
 
 
 def test_local_vendor_refuses_wrong_keys_and_counts_requests(world: World) -> None:
-    world.vendor.limits = ((2, 60),)
+    world.vendor.limits = (Limit(2, 60),)
     world.vendor.known.add("AAPL")
     world.fetch(AlpacaIex, bars(NOW - DAY, NOW))
     world.key = ("PK-OTHER", "other")

@@ -28,7 +28,7 @@ from ingest.providers.alpha_vantage import AlphaVantage
 from ingest.settings import DataDir, Environment
 from tests.fake_vendors import alpha_vantage as fake
 from tests.fake_vendors.alpha_vantage import FakeAlphaVantage, row
-from tests.fake_vendors.server import Fault
+from tests.fake_vendors.server import UNLIMITED, Fault, Limit
 from tests.ingest.asking import HASTY, at
 from tests.ingest.worlds import World, answers, bars
 
@@ -39,7 +39,7 @@ NOW = at("2026-03-10T12:34:56")
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World[FakeAlphaVantage]]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with FakeAlphaVantage(key=SECRET).running() as vendor:
+    with FakeAlphaVantage(key=SECRET, limits=UNLIMITED).running() as vendor:
         variables = {
             "ALPHA_VANTAGE_API_KEY": SECRET,
             "TAPEHOUSE_ALPHA_VANTAGE_URL": vendor.url,
@@ -574,7 +574,7 @@ def test_a_plan_that_is_no_number_is_refused_by_its_name(
 
 
 def test_the_vendors_limit_is_never_met(world: World[FakeAlphaVantage]) -> None:
-    world.vendor.limits = ((3, 0.1),)
+    world.vendor.limits = (Limit(3, 0.1),)
     world.policy = Policy(limits=(RateLimit(3, per_seconds=0.1),), attempts=1)
     names = [f"S{number}" for number in range(9)]
     for name in names:
@@ -585,7 +585,7 @@ def test_the_vendors_limit_is_never_met(world: World[FakeAlphaVantage]) -> None:
 
 
 def test_a_day_used_up_by_the_vendors_count_ends_the_run(world: World[FakeAlphaVantage]) -> None:
-    world.vendor.limits = ((2, 86400),)
+    world.vendor.limits = (Limit(2, 86400),)
     for name in ("A", "B", "C"):
         world.vendor.tables["SPLITS", name] = "effective_date,split_factor\n2020-06-01,2.0000\n"
     report = world.land(*(Request("splits", name) for name in ("A", "B", "C")))

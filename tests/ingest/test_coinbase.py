@@ -27,7 +27,7 @@ from ingest.providers.coinbase import (
 )
 from ingest.settings import DataDir
 from tests.fake_vendors.coinbase import THROTTLED, FakeCoinbase, candle
-from tests.fake_vendors.server import Fault, message
+from tests.fake_vendors.server import UNLIMITED, Fault, message
 from tests.ingest import worlds
 from tests.ingest.asking import HASTY, at, made, seconds
 
@@ -49,7 +49,7 @@ class World(worlds.World[FakeCoinbase]):
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with FakeCoinbase(now=seconds(NOW)).running() as vendor:
+    with FakeCoinbase(now=seconds(NOW), limits=UNLIMITED).running() as vendor:
         variables = {"TAPEHOUSE_COINBASE_URL": vendor.url}
         yield World(vendor, DataDir(tmp_path), Coinbase, variables, NOW, secrets=(SECRET,))
 

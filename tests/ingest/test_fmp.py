@@ -25,7 +25,7 @@ from ingest.providers.fmp import Fmp
 from ingest.settings import DataDir
 from tests.fake_vendors import fmp as fake
 from tests.fake_vendors.fmp import FakeFmp
-from tests.fake_vendors.server import Fault
+from tests.fake_vendors.server import Fault, Limit
 from tests.ingest.asking import HASTY, at
 from tests.ingest.worlds import World, answers, bars
 
@@ -388,7 +388,7 @@ def test_a_paid_plan_is_named_by_its_requests_a_minute(
 
 
 def test_the_vendors_limit_is_never_met(world: World[FakeFmp]) -> None:
-    world.vendor.limits = ((3, 0.1),)
+    world.vendor.limits = (Limit(3, 0.1),)
     world.policy = Policy(limits=(RateLimit(3, per_seconds=0.1),), attempts=1)
     report = world.land(*(Request("splits", f"S{number}") for number in range(9)))
     assert report.is_complete
@@ -397,7 +397,7 @@ def test_the_vendors_limit_is_never_met(world: World[FakeFmp]) -> None:
 
 
 def test_a_day_used_up_by_the_vendors_count_ends_the_run(world: World[FakeFmp]) -> None:
-    world.vendor.limits = ((2, 86400),)
+    world.vendor.limits = (Limit(2, 86400),)
     report = world.land(*(Request("splits", name) for name in ("A", "B", "C")))
     (failure,) = report.failures
     assert not failure.is_terminal

@@ -27,7 +27,7 @@ from ingest.lake import Lake
 from ingest.limits import RateLimit
 from ingest.provider import Request
 from ingest.settings import DataDir, Environment
-from tests.fake_vendors.server import Fault
+from tests.fake_vendors.server import UNLIMITED, Fault
 from tests.ingest.truths import NOW, TRUTHS, Kind, Truth
 
 HASTY = Policy(
@@ -138,6 +138,7 @@ def cases() -> Iterator[tuple[str, int]]:
 def opened(name: str, position: int) -> Iterator[Case]:
     """Run a vendor, and ask it once while it behaves."""
     truth = TRUTHS[name]()
+    truth.vendor.limits = UNLIMITED
     kind, wanted = truth.wanted[position]
     with truth.vendor.running(), TemporaryDirectory() as folder:
         first = next(iter(kind(Environment({}), lambda: NOW).split(wanted)))

@@ -20,7 +20,7 @@ from ingest.provider import (
 from ingest.providers.kraken import Kraken
 from ingest.settings import DataDir
 from tests.fake_vendors.kraken import INVALID, TOO_MANY, FakeKraken, error
-from tests.fake_vendors.server import Fault
+from tests.fake_vendors.server import UNLIMITED, Fault
 from tests.ingest.asking import Outcome, ask, at, made, seconds
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -29,7 +29,7 @@ NOW = at("2026-03-10T12:34:56")
 
 @pytest.fixture
 def vendor() -> Iterator[FakeKraken]:
-    with FakeKraken(now=seconds(NOW)).running() as fake:
+    with FakeKraken(now=seconds(NOW), limits=UNLIMITED).running() as fake:
         fake.list_pair("XXBTZUSD", "XBTUSD", "XBT/USD")
         yield fake
 

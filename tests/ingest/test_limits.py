@@ -14,7 +14,7 @@ import pytest
 from ingest.http import HttpClient, Policy
 from ingest.limits import RateLimit, RateLimiter
 from ingest.provider import QuotaSpentError
-from tests.fake_vendors.server import Asked, FakeVendor, Reply, reply
+from tests.fake_vendors.server import Asked, FakeVendor, Limit, Reply, reply
 
 NOW = datetime(2026, 3, 10, 12, 34, 56, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_rate_at_the_server_comes_close_to_the_limit_and_never_above(
             await http.close()
 
     def achieved() -> float:
-        with Vendor(limits=((40, 1),), latency_seconds=0.01).running() as vendor:
+        with Vendor(limits=(Limit(40, 1),), latency_seconds=0.01).running() as vendor:
             asyncio.run(ask(vendor.url))
         arrivals = [asked.at for asked in vendor.asked]
         assert len(arrivals) == 80

@@ -25,7 +25,7 @@ from ingest.http import Policy
 from ingest.lake import Lake
 from ingest.limits import RateLimit
 from ingest.settings import DataDir, Environment
-from tests.fake_vendors.server import HANG_UP, Asked, Fault, Reply
+from tests.fake_vendors.server import HANG_UP, UNLIMITED, Asked, Fault, Reply
 from tests.fake_vendors.spoiling import rearranged
 from tests.ingest.truths import NOW, TRUTHS, Key, Rows, Truth
 
@@ -226,6 +226,7 @@ class Runs:
 def asked(name: str) -> Iterator[Runs]:
     """Run a vendor, with a lake of its own."""
     truth = TRUTHS[name]()
+    truth.vendor.limits = UNLIMITED
     with truth.vendor.running(), TemporaryDirectory() as folder:
         yield Runs(truth, DataDir(Path(folder)))
 

@@ -31,7 +31,7 @@ from tests.fake_vendors.oanda import (
     FakeOanda,
     error,
 )
-from tests.fake_vendors.server import HANG_UP, Fault
+from tests.fake_vendors.server import HANG_UP, UNLIMITED, Fault
 from tests.ingest import worlds
 from tests.ingest.asking import at
 
@@ -55,7 +55,7 @@ class World(worlds.World[FakeOanda]):
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with FakeOanda(now=NOW, token=TOKEN).running() as vendor:
+    with FakeOanda(now=NOW, token=TOKEN, limits=UNLIMITED).running() as vendor:
         variables = {"TAPEHOUSE_OANDA_URL": vendor.url, "OANDA_API_TOKEN": TOKEN}
         yield World(vendor, DataDir(tmp_path), Oanda, variables, NOW)
 

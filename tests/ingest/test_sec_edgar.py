@@ -21,7 +21,7 @@ from ingest.provider import (
 from ingest.providers.sec_edgar import SecEdgar
 from ingest.rest import RestProvider
 from tests.fake_vendors.sec_edgar import TOO_FAST, UNDECLARED, FakeSecEdgar, company_facts, fact
-from tests.fake_vendors.server import Fault
+from tests.fake_vendors.server import UNLIMITED, Fault
 from tests.ingest.asking import Outcome, ask, at, made, shown
 
 NOW = at("2026-03-10T12:34:56")
@@ -38,7 +38,7 @@ def vendor() -> Iterator[FakeSecEdgar]:
         (BERKSHIRE, "BERKSHIRE HATHAWAY INC", "BRK-A", "NYSE"),
         (1, "Nowhere Listed Fund", "NLFX", None),
     ]
-    with FakeSecEdgar(companies=companies).running() as fake:
+    with FakeSecEdgar(companies=companies, limits=UNLIMITED).running() as fake:
         yield fake
 
 

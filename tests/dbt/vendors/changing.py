@@ -28,7 +28,7 @@ from tests.dbt.landing import HOUR, Landing, bars, coinbase_bars, product
 from tests.fake_vendors.binance import FakeBinance
 from tests.fake_vendors.coinbase import FakeCoinbase
 from tests.fake_vendors.kraken import FakeKraken
-from tests.fake_vendors.server import FakeVendor, Fault
+from tests.fake_vendors.server import UNLIMITED, FakeVendor, Fault
 from tests.fake_vendors.spoiling import rearranged
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
@@ -80,7 +80,7 @@ class Story:
 
 
 def coinbase() -> Story:
-    vendor = FakeCoinbase(now=0)
+    vendor = FakeCoinbase(now=0, limits=UNLIMITED)
 
     def tell(now: int, closes: Mapping[datetime, str]) -> None:
         vendor.now = now
@@ -93,7 +93,7 @@ def coinbase() -> Story:
 
 
 def kraken() -> Story:
-    vendor = FakeKraken(now=0)
+    vendor = FakeKraken(now=0, limits=UNLIMITED)
     vendor.list_pair("XETHXXBT", "ETHXBT", "ETH/XBT")
 
     def tell(now: int, closes: Mapping[datetime, str]) -> None:
