@@ -487,6 +487,7 @@ def of_alpha_vantage() -> Truth:  # noqa: C901 - one kind of row after the other
     )
     vendor.tables["LISTING_STATUS", "delisted"] = (
         f"{header}OLD,Old Inc,NYSE,Stock,1999-01-04,2020-06-30,Delisted\n"
+        "OLDER,Older Inc,NYSE,Stock,1989-01-03,2010-06-30,Delisted\n"
     )
     reports = [{"fiscalDateEnding": f"202{n}-12-31", "a": f"{n}.50"} for n in (3, 4)]
     vendor.objects["INCOME_STATEMENT", "IBM"] = {
@@ -504,7 +505,12 @@ def of_alpha_vantage() -> Truth:  # noqa: C901 - one kind of row after the other
         for n in range(20)
     ]
     splits = {"2021-11-04": "1.0460", "1999-05-27": "2.0000"}
-    listings = {"IBM": "IBM, the company", "MSFT": "Microsoft", "OLD": "Old Inc"}
+    listings = {
+        "IBM": "IBM, the company",
+        "MSFT": "Microsoft",
+        "OLD": "Old Inc",
+        "OLDER": "Older Inc",
+    }
 
     def rows() -> Rows:
         found: Rows = {}
