@@ -655,9 +655,9 @@ def _csv(text: str, names: Sequence[str], *, may_be_empty: bool = True) -> Found
     """Return the rows of a CSV answer by name, and those of another length as rejects.
 
     Raises:
-        ValueError: it is no CSV with these columns; or its last line does not end, as of a body
-            that was cut off; or it has no rows though there must be some, as if everything had
-            vanished.
+        ValueError: it is no CSV with these columns, each once; or its last line does not end, as of
+            a body that was cut off; or it has no rows though there must be some, as if everything
+            had vanished.
     """
     if not text.endswith("\n"):
         raise ValueError("expected a table whose last line ends, not one that is cut off")
@@ -666,6 +666,8 @@ def _csv(text: str, names: Sequence[str], *, may_be_empty: bool = True) -> Found
         header = next(lines, [])
         if missing := set(names) - set(header):
             raise ValueError(f"expected a table with {', '.join(sorted(missing))}")
+        if len(set(header)) < len(header):
+            raise ValueError(f"the same column twice: {', '.join(header)}")
         found = Found()
         for line in lines:
             if len(line) == len(header):

@@ -653,6 +653,7 @@ def test_a_line_of_another_length_is_a_dead_letter_and_its_neighbours_land(
         # A body that was cut off: 20.0000 would be read as 2.
         "effective_date,split_factor\r\n2021-11-04,1.5\r\n1999-05-27,2",
         "effective_date,split_factor",
+        "effective_date,split_factor,split_factor\n2021-11-04,1.5,2.5\n",
     ],
 )
 def test_another_table_is_malformed(world: World[FakeAlphaVantage], text: str) -> None:
