@@ -191,6 +191,15 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set close_deviation_bps = max_close_deviation_bps + 1 where " + ONE_ROW,
         "update {table} set max_native_deviation_bps = null where native_bar_count > 0",
         "update {table} set max_native_deviation_bps = 1 where native_bar_count = 0",
+        "update {table} set close_deviation_bps = null where " + ONE_ROW,
+        "update {table} set max_close_deviation_bps = null where " + ONE_ROW,
+        *(
+            "update {table} set bar_count = 0, close_deviation_bps = null,"
+            f" max_close_deviation_bps = null, {change} where not is_derived"
+            for change in ("missing_bar_count = 0", "missing_bar_count = 1, is_derived = true")
+        ),
+        "update {table} set native_volume_ratio = -1 where native_bar_count > 0",
+        "update {table} set native_volume_ratio = 1 where native_bar_count = 0",
         "update {table} set is_outlier = true where provider_count < 3",
     ),
     "int_bars__session_volatility_is_finite": (

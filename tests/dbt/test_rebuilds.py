@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingest.clock import parse_iso
 from ingest.settings import DataDir
 from orchestration.table_hashes import OF_ROUNDED_SUMS, table_hashes
 from tests.dbt.landing import (
@@ -101,6 +102,9 @@ def land_first(lake: Landing) -> None:
             timeframe="1h",
             asked=("2024-01-08T00:00Z", "2024-01-08T10:00Z"),
         )
+    days = coinbase_bars(bars("2024-01-02T00:00Z", 6, DAY))
+    land_days(lake, "coinbase", days, "02", "08", fetched="2024-01-08T12:00Z")
+    land_days(lake, "binance", binance_day("06"), "06", "07", fetched="2024-01-08T12:00Z")
 
 
 def land_completion(lake: Landing) -> None:
@@ -109,13 +113,16 @@ def land_completion(lake: Landing) -> None:
     land_minutes(lake, "BTC-USD", later, "10:04", "10:20", fetched="2024-01-08T13:00Z")
     land_minutes(lake, "ETH-USD", [], "10:03", "10:05", fetched="2024-01-08T13:00Z")
     land_hours(lake, "ETH-USD", fetched="2024-01-08T13:00Z")
+    land_days(lake, "binance", [], "03", "06", fetched="2024-01-08T13:00Z")
 
 
 def land_corrections(lake: Landing) -> None:
     """A bar with another close, the good one for a bad one, a corrected day and its split.
 
-    Where there were no rows there are still none; one hour is asked for alone, and is another.
+    Where there were no rows there are still none; one hour is asked for alone, and is another. A
+    vendor's first day comes to be before days that it was asked for and did not have.
     """
+    land_days(lake, "binance", binance_day("02"), "02", "03", fetched="2024-01-09T10:00Z")
     corrected = bars("2024-01-08T10:00Z", 10, MINUTE, close=95)
     land_minutes(lake, "BTC-USD", corrected, "10:00", "10:10", fetched="2024-01-09T10:00Z")
     land_minutes(lake, "ETH-USD", [], "10:03", "10:05", fetched="2024-01-09T10:00Z")
@@ -136,7 +143,11 @@ def land_corrections(lake: Landing) -> None:
 
 
 def land_latecomers(lake: Landing) -> None:
-    """Finer bars than there were, a vendor that comes before the one there was, a return."""
+    """Finer bars than there were, a vendor that comes before the one there was, a return.
+
+    And a vendor that has nothing of a day of which another has a bar.
+    """
+    land_days(lake, "binance", [], "07", "08", fetched="2024-01-10T10:00Z")
     finer = bars("2024-01-08T00:00Z", 60, MINUTE)
     land_minutes(lake, "ETH-USD", finer, "00:00", "01:00", fetched="2024-01-10T10:00Z")
     land_hours(lake, "XRP-USD", fetched="2024-01-10T10:00Z")
@@ -187,6 +198,32 @@ def land_hours(lake: Landing, symbol: str, *, fetched: str) -> None:
         timeframe="1h",
         asked=("2024-01-08T00:00Z", "2024-01-08T10:00Z"),
     )
+
+
+def land_days(
+    lake: Landing,
+    provider: str,
+    records: Sequence[object],
+    first: str,
+    after: str,
+    *,
+    fetched: str,
+) -> None:
+    """Land days of one pair, asked from one day of January to before another."""
+    lake.land(
+        provider,
+        "bars",
+        records,
+        fetched=fetched,
+        symbol={"binance": "XRPUSD", "coinbase": "XRP-USD"}[provider],
+        timeframe="1d",
+        asked=(f"2024-01-{first}T00:00Z", f"2024-01-{after}T00:00Z"),
+    )
+
+
+def binance_day(day: str) -> list[list[object]]:
+    start = parse_iso(f"2024-01-{day}T00:00Z")
+    return [binance.bar(f"{start.timestamp() * 1000:.0f}", "100")]
 
 
 def land_stock(lake: Landing, daily: Sequence[Bar], *, fetched: str) -> None:
@@ -512,6 +549,21 @@ def test_a_vendor_of_better_precedence_takes_over_from_when_it_came(built: Path)
         " order by provider",
     )
     assert known == [("binance", False, "08 02:01"), ("coinbase", True, "10 10:00")]
+
+
+def test_days_that_a_vendor_lost_are_told_once_it_is_known_to_have_others(built: Path) -> None:
+    """It was asked for three in the second step; its first bar is before them from the third on."""
+    lost = [
+        rows(
+            built / f"step {number}.duckdb",
+            "select day(session_date), missing_bar_count from gold.mart_data_agreement"
+            " where provider = 'binance' and timeframe = '1d' and bar_count = 0"
+            " order by session_date",
+        )
+        for number in range(len(STEPS))
+    ]
+    before = [(3, 1), (4, 1), (5, 1)]
+    assert lost == [[], [], before, [*before, (7, 1)], [*before, (7, 1)]]
 
 
 def test_a_listing_brings_its_rows_back_from_quarantine(built: Path) -> None:

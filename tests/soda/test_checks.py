@@ -183,6 +183,12 @@ CASES: dict[tuple[str, str], Case] = {
         "update gold.mart_data_agreement set max_native_deviation_bps = 101"
         " where provider = 'oanda'"
     ),
+    (
+        "gold.mart_data_agreement",
+        "derived_volumes_agree_with_the_vendor_s_own_within_a_factor_of_two",
+    ): warns(
+        "update gold.mart_data_agreement set native_volume_ratio = 0.49 where provider = 'oanda'"
+    ),
     # -- silver, trading ---------------------------------------------------------------------------
     ("silver.cash_movements", "cash_movements_have_the_promised_columns"): Case(
         "alter table silver.cash_movements alter column amount type double"

@@ -16,7 +16,29 @@ derived as (
     {{ touched_only('derived') }}
 ),
 
-tellings as (
+series as (
+    select * from {{ ref('int_bars__series') }}
+),
+
+covered_ranges as (
+    select * from {{ ref('int_bars__covered_ranges') }}
+),
+
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
+market_sessions as (
+    select
+        asset_classes.asset_class,
+        sessions.session_date,
+        sessions.open_at,
+        sessions.close_at
+    from {{ ref('int_calendar__sessions') }} as sessions
+    inner join asset_classes on sessions.calendar = asset_classes.calendar
+),
+
+everything_told as (
     select
         instrument_id,
         asset_class,
@@ -48,15 +70,104 @@ tellings as (
     from derived
 ),
 
--- Where one vendor alone tells, in one way, there is nothing to compare.
+-- Regular hours only: some vendors give what is before and after them, others are not asked for it.
+tellings as (
+    select everything_told.*
+    from everything_told
+    inner join market_sessions
+        on
+            everything_told.asset_class = market_sessions.asset_class
+            and everything_told.session_date = market_sessions.session_date
+    where
+        everything_told.timeframe = '1d'
+        or (
+            everything_told.bar_start_at >= market_sessions.open_at
+            and everything_told.bar_start_at < market_sessions.close_at
+        )
+),
+
+provider_sessions as (
+    select
+        instrument_id,
+        asset_class,
+        timeframe,
+        session_date,
+        provider,
+        is_derived
+    from tellings
+    group by all
+),
+
+told_sessions as (
+    select
+        instrument_id,
+        asset_class,
+        timeframe,
+        session_date,
+        count(*) as telling_count
+    from provider_sessions
+    group by all
+),
+
+first_bars as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        min(first_bar_at) as first_bar_at
+    from series
+    group by all
+),
+
+-- Vendors that were asked for the whole session and have nothing of it: from their first bar on, as
+-- before that they may not have had the instrument.
+silent as (
+    select
+        told_sessions.instrument_id,
+        told_sessions.asset_class,
+        told_sessions.timeframe,
+        told_sessions.session_date,
+        first_bars.provider
+    from told_sessions
+    inner join market_sessions
+        on
+            told_sessions.asset_class = market_sessions.asset_class
+            and told_sessions.session_date = market_sessions.session_date
+    inner join first_bars
+        on
+            told_sessions.instrument_id = first_bars.instrument_id
+            and told_sessions.timeframe = first_bars.timeframe
+            and market_sessions.close_at > first_bars.first_bar_at
+    semi join covered_ranges
+        on
+            first_bars.provider = covered_ranges.provider
+            and first_bars.instrument_id = covered_ranges.instrument_id
+            and first_bars.timeframe = covered_ranges.timeframe
+            and market_sessions.open_at >= covered_ranges.start_at
+            and market_sessions.close_at <= covered_ranges.end_at
+    anti join provider_sessions
+        on
+            not provider_sessions.is_derived
+            and first_bars.provider = provider_sessions.provider
+            and told_sessions.instrument_id = provider_sessions.instrument_id
+            and told_sessions.timeframe = provider_sessions.timeframe
+            and told_sessions.session_date = provider_sessions.session_date
+),
+
+-- Where one vendor alone tells, in one way, and no other was asked, there is nothing to compare.
 compared_sessions as (
     select
         instrument_id,
         timeframe,
         session_date
-    from tellings
-    group by all
-    having min(provider) <> max(provider) or min(is_derived) <> max(is_derived)
+    from told_sessions
+    where telling_count > 1
+    union
+    select
+        instrument_id,
+        timeframe,
+        session_date
+    from silent
 ),
 
 compared as (
@@ -109,7 +220,11 @@ measured as (
             abs({{ bps('compared.high', 'native.high') }}),
             abs({{ bps('compared.low', 'native.low') }}),
             abs({{ bps('compared.close', 'native.close') }})
-        ) as native_deviation_bps
+        ) as native_deviation_bps,
+        case when {{ exact('native.volume') }} is not null then {{ exact('compared.volume') }} end
+            as exact_volume_beside_native,
+        case when {{ exact('compared.volume') }} is not null then {{ exact('native.volume') }} end
+            as exact_native_volume
     from compared
     inner join consensus_bars
         on
@@ -139,6 +254,8 @@ sessions as (
         max(abs(close_deviation_bps)) as max_close_deviation_bps,
         max(native_deviation_bps) as max_native_deviation_bps,
         count(native_deviation_bps) as native_bar_count,
+        cast(sum(exact_volume_beside_native) as double) as volume_beside_native,
+        cast(sum(exact_native_volume) as double) as native_volume,
         cast(
             case when count({{ exact('volume') }}) = count(*) then sum({{ exact('volume') }}) end
             as double
@@ -171,7 +288,7 @@ session_consensus as (
     group by all
 ),
 
-final as (
+told as (
     select
         sessions.instrument_id,
         sessions.asset_class,
@@ -190,6 +307,10 @@ final as (
         end as volume_ratio,
         sessions.native_bar_count,
         sessions.max_native_deviation_bps,
+        case
+            when sessions.volume_beside_native > 0
+                then sessions.native_volume / sessions.volume_beside_native
+        end as native_volume_ratio,
         case
             when
                 session_consensus.provider_count > 2
@@ -210,6 +331,38 @@ final as (
             sessions.instrument_id = consensus_sessions.instrument_id
             and sessions.timeframe = consensus_sessions.timeframe
             and sessions.session_date = consensus_sessions.session_date
+),
+
+lost as (
+    select
+        silent.instrument_id,
+        silent.asset_class,
+        silent.timeframe,
+        silent.session_date,
+        silent.provider,
+        false as is_derived,
+        session_consensus.provider_count,
+        cast(0 as bigint) as bar_count,
+        consensus_sessions.consensus_bar_count as missing_bar_count,
+        cast(0 as bigint) as native_bar_count,
+        false as is_outlier
+    from silent
+    inner join session_consensus
+        on
+            silent.instrument_id = session_consensus.instrument_id
+            and silent.timeframe = session_consensus.timeframe
+            and silent.session_date = session_consensus.session_date
+    inner join consensus_sessions
+        on
+            silent.instrument_id = consensus_sessions.instrument_id
+            and silent.timeframe = consensus_sessions.timeframe
+            and silent.session_date = consensus_sessions.session_date
+),
+
+final as (
+    select * from told
+    union all by name
+    select * from lost
 )
 
 select * from final

@@ -7,7 +7,10 @@
 {% if batch_ids and relation_exists('silver', 'int_bars__series') %}
 with new_records as (
     select distinct
+        provider,
+        _symbol,
         instrument_id,
+        timeframe,
         session_date
     from {{ ref('int_bars__records') }}
     where
@@ -21,25 +24,103 @@ new_requests as (
     where {{ in_batches('batch_id', batch_ids) }}
 ),
 
--- An answer without rows, or one that only confirms, can make bars final or buckets complete.
+held as (
+    select * from silver.int_bars__series
+),
+
+held_sessions as (
+    select distinct
+        instrument_id,
+        session_date
+    from held
+),
+
+asked_instruments as (
+    select
+        provider,
+        _symbol,
+        instrument_id
+    from held
+    union
+    select
+        provider,
+        _symbol,
+        instrument_id
+    from new_records
+),
+
+-- An answer without rows, or one that only confirms, can make bars final or buckets complete; and
+-- one without rows of a session that another vendor has bars of says that this one has none.
 asked as (
     select distinct
-        held.instrument_id,
-        held.session_date
-    from silver.int_bars__series as held
-    inner join new_requests
+        held_sessions.instrument_id,
+        held_sessions.session_date
+    from new_requests
+    inner join asked_instruments
         on
-            held.provider = new_requests.provider
-            and held._symbol = new_requests.symbol
+            new_requests.provider = asked_instruments.provider
+            and new_requests.symbol = asked_instruments._symbol
+    inner join held_sessions
+        on
+            asked_instruments.instrument_id = held_sessions.instrument_id
             -- A day wider on both sides than any time zone needs.
-            and held.session_date >= cast(new_requests.start_at as date) - 1
-            and held.session_date <= cast(new_requests.end_at as date) + 1
+            and held_sessions.session_date >= cast(new_requests.start_at as date) - 1
+            and held_sessions.session_date <= cast(new_requests.end_at as date) + 1
+),
+
+new_beginnings as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        min(session_date) as begins_on
+    from new_records
+    group by all
+),
+
+held_beginnings as (
+    select
+        provider,
+        instrument_id,
+        timeframe,
+        min(session_date) as begins_on
+    from held
+    group by all
+),
+
+-- What a vendor was asked for and does not have means something from its first bar on: where that
+-- is earlier now, of the sessions between, too, whenever they were asked for.
+begun as (
+    select distinct
+        held_sessions.instrument_id,
+        held_sessions.session_date
+    from new_beginnings
+    left join held_beginnings
+        on
+            new_beginnings.provider = held_beginnings.provider
+            and new_beginnings.instrument_id = held_beginnings.instrument_id
+            and new_beginnings.timeframe = held_beginnings.timeframe
+    inner join held_sessions
+        on
+            new_beginnings.instrument_id = held_sessions.instrument_id
+            and new_beginnings.begins_on <= held_sessions.session_date
+    where
+        held_beginnings.begins_on is null
+        or (
+            new_beginnings.begins_on < held_beginnings.begins_on
+            and held_sessions.session_date <= held_beginnings.begins_on
+        )
 ),
 
 touched as (
-    select * from new_records
+    select
+        instrument_id,
+        session_date
+    from new_records
     union
     select * from asked
+    union
+    select * from begun
 ),
 {% else %}
 with touched as (
