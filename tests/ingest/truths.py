@@ -613,6 +613,7 @@ def of_alpaca() -> Truth:  # noqa: C901 - one kind of row after the other
             "id": n,
             "headline": f"Article {n}",
             "symbols": ["AAPL"],
+            "created_at": alpaca.stamp(at("2026-03-01")),
             "updated_at": alpaca.stamp(at("2026-03-01") + n * HOUR),
         }
         for n in range(60)
