@@ -86,6 +86,7 @@ def _land_assets(lake: Landing) -> None:
         asset(4, "ZGONE", status="inactive"),
         asset(5, "ZLP/USD", "crypto"),
         asset(6, "ZALP260320C00100000", "us_option"),
+        asset(7, "TOLD"),
     ]
     lake.land("alpaca", "assets", [*always, asset(3, "ZOLD")], fetched="2026-01-02T00:00Z")
     lake.land("alpaca", "assets", [*always, asset(3, "ZNEW")], fetched="2026-03-02T00:00Z")

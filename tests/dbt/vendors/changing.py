@@ -1,9 +1,9 @@
 """Vendors that change their mind: real loaders ask local servers again and again, force included.
 
-Ten hours of one day are asked for. The third hour's close goes from 101 to 102 and back to 101, and
-again to 102, when asked for with one other, and back: the last answer is only a confirmation. The
-sixth is restated, the tenth is in progress when first asked for, and the second answer comes in
-disorder, with some of its rows twice.
+Ten bars of one day are asked for, hours or, of stocks, quarter-hours. The third one's close goes
+from 101 to 102 and back to 101, and again to 102, when asked for with one other, and back: the last
+answer is only a confirmation. The sixth is restated, the tenth is in progress when first asked for,
+and the second answer comes in disorder, with some of its rows twice.
 
 Of a later day Coinbase answers with nothing for half of each of two spans of four hours: once for
 the first, and for the second again three days on.
@@ -11,58 +11,85 @@ the first, and for the second again three days on.
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ingest.backfill import LandingReport, backfill
 from ingest.http import Policy
 from ingest.lake import Lake
 from ingest.limits import RateLimit
 from ingest.provider import Request
+from ingest.providers.alpaca import AlpacaIex
 from ingest.providers.binance import Binance
 from ingest.providers.coinbase import Coinbase
 from ingest.providers.kraken import Kraken
+from ingest.providers.oanda import Oanda
 from ingest.rest import RestProvider
 from ingest.settings import Environment
 from tests.dbt.landing import HOUR, Landing, bars, coinbase_bars, product
+from tests.fake_vendors.alpaca import FakeAlpaca, stamp
 from tests.fake_vendors.binance import FakeBinance
 from tests.fake_vendors.coinbase import FakeCoinbase
 from tests.fake_vendors.kraken import FakeKraken
+from tests.fake_vendors.oanda import FakeOanda
 from tests.fake_vendors.server import UNLIMITED, FakeVendor, Fault
 from tests.fake_vendors.spoiling import rearranged
 
-START = datetime(2026, 3, 10, tzinfo=UTC)
-HOURS = 10
+BAR_COUNT = 10
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is asked for: bars of 2026-03-10."""
+
+    instrument_id: str
+    timeframe: str = "1h"
+    start: datetime = datetime(2026, 3, 10, tzinfo=UTC)
+
+    @property
+    def step(self) -> timedelta:
+        return {"1h": HOUR, "15m": HOUR / 4}[self.timeframe]
+
+    @property
+    def end(self) -> datetime:
+        return self.start + BAR_COUNT * self.step
+
+    @property
+    def starts(self) -> list[datetime]:
+        return [self.start + number * self.step for number in range(BAR_COUNT)]
+
+
+SERIES = {
+    "coinbase": Series("crypto:LTC/USD"),
+    "kraken": Series("crypto:ETH/BTC"),
+    "binance": Series("crypto:LUNA/USDT"),
+    "alpaca_iex": Series("equity:TOLD", "15m", datetime(2026, 3, 10, 13, 30, tzinfo=UTC)),
+    "oanda": Series("fx:CHF/JPY"),
+}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """When which hours were asked for, and how those closed that did not close at 100."""
+    """How long after the last one's end which bars were asked for, and their closes but for 100."""
 
-    at: datetime
-    hours: range
+    after: timedelta
+    bars: range
     closes: Mapping[int, str]
     is_in_disorder: bool = False
 
 
-def _on_the_day(hour: int, minute: int = 0) -> datetime:
-    return START + timedelta(hours=hour, minutes=minute)
+ALL_BARS = range(BAR_COUNT)
+IN_PROGRESS = timedelta(0)
+"""Before the end: when a little more than half of the last bar was over."""
 
-
-ALL_HOURS = range(HOURS)
 ASKED = (
-    Asked(_on_the_day(9, 34), ALL_HOURS, {2: "101.0", 5: "100.5", 9: "99.0"}),
-    Asked(_on_the_day(11), ALL_HOURS, {2: "102.0", 5: "100.5", 9: "105.5"}, is_in_disorder=True),
-    Asked(_on_the_day(13), ALL_HOURS, {2: "101.0", 5: "103.25", 9: "105.5"}),
-    Asked(_on_the_day(15), range(2, 4), {2: "102.0", 5: "103.25", 9: "105.5"}),
-    Asked(_on_the_day(17), ALL_HOURS, {2: "101.0", 5: "103.25", 9: "105.5"}),
+    Asked(IN_PROGRESS, ALL_BARS, {2: "101.0", 5: "100.5", 9: "99.0"}),
+    Asked(1 * HOUR, ALL_BARS, {2: "102.0", 5: "100.5", 9: "105.5"}, is_in_disorder=True),
+    Asked(3 * HOUR, ALL_BARS, {2: "101.0", 5: "103.25", 9: "105.5"}),
+    Asked(5 * HOUR, range(2, 4), {2: "102.0", 5: "103.25", 9: "105.5"}),
+    Asked(7 * HOUR, ALL_BARS, {2: "101.0", 5: "103.25", 9: "105.5"}),
 )
-
-INSTRUMENTS = {
-    "coinbase": "crypto:LTC/USD",
-    "kraken": "crypto:ETH/BTC",
-    "binance": "crypto:LUNA/USDT",
-}
 
 HASTY = Policy(limits=(RateLimit(10_000, per_seconds=1),), attempts=1)
 
@@ -77,6 +104,13 @@ class Story:
     tell: Callable[[int, Mapping[datetime, str]], None]
     has_ends: bool = True
     """Whether an answer ends where the question does."""
+
+    asset_class: str = "crypto"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def series(self) -> Series:
+        return SERIES[self.kind.name]
 
 
 def coinbase() -> Story:
@@ -109,21 +143,61 @@ def kraken() -> Story:
 
 
 def binance() -> Story:
-    vendor = FakeBinance(now=START)
+    first = SERIES["binance"].start
+    vendor = FakeBinance(now=first)
 
     def tell(now: int, closes: Mapping[datetime, str]) -> None:
         vendor.now = datetime.fromtimestamp(now, UTC)
-        rows = vendor.fill("LUNAUSDT", "1h", START, HOURS)
+        rows = vendor.fill("LUNAUSDT", "1h", first, BAR_COUNT)
         for row, close in zip(rows.values(), closes.values(), strict=True):
             row[1:5] = ["100.0", "110.0", "90.0", close]
 
     return Story(vendor, Binance, "LUNAUSDT", tell)
 
 
+def alpaca_iex() -> Story:
+    vendor = FakeAlpaca(now=SERIES["alpaca_iex"].start, key=("key", "secret"))
+
+    def tell(now: int, closes: Mapping[datetime, str]) -> None:
+        vendor.now = datetime.fromtimestamp(now, UTC)
+        vendor.bars["iex", "TOLD", "15Min"] = {
+            stamp(start): (
+                f'{{"t":"{stamp(start)}","o":100.0,"h":110.0,"l":90.0,"c":{close},"v":7,"n":3,'
+                '"vw":100.0}'
+            )
+            for start, close in closes.items()
+        }
+
+    variables = {"APCA_API_KEY_ID": "key", "APCA_API_SECRET_KEY": "secret"}
+    return Story(vendor, AlpacaIex, "TOLD", tell, asset_class="equity", variables=variables)
+
+
+@dataclass(kw_only=True)
+class HundredOanda(FakeOanda):
+    """The vendor with prices about a hundred."""
+
+    def _candle(self, start: datetime, granularity: str, price: str) -> dict[str, Any]:
+        candle = super()._candle(start, granularity, price)
+        candle["mid"] |= {"o": "100.0", "h": "110.0", "l": "90.0"}
+        return candle
+
+
+def oanda() -> Story:
+    vendor = HundredOanda(now=SERIES["oanda"].start, token="token")  # noqa: S106 - of nobody
+    vendor.fill("CHF_JPY", "H1", SERIES["oanda"].starts)
+
+    def tell(now: int, closes: Mapping[datetime, str]) -> None:
+        vendor.now = datetime.fromtimestamp(now, UTC)
+        vendor.closes = dict(closes)
+
+    variables = {"OANDA_API_TOKEN": "token"}
+    return Story(vendor, Oanda, "CHF_JPY", tell, asset_class="fx", variables=variables)
+
+
 def land(lake: Landing) -> None:
     """Ask each vendor again and again."""
     lake.land("coinbase", "products", [product("LTC-USD")], fetched="2026-03-01T00:00Z")
-    for story in (coinbase(), kraken(), binance()):
+    for story in (coinbase(), kraken(), binance(), alpaca_iex(), oanda()):
         with story.vendor.running():
             asked = ASKED if story.has_ends else ASKED[:3]
             reports = [_ask(lake, story, each) for each in asked]
@@ -153,8 +227,14 @@ def _land_nothing(lake: Landing) -> None:
 
 
 def _ask(lake: Landing, story: Story, asked: Asked) -> LandingReport:
-    closes = {START + hour * HOUR: asked.closes.get(hour, "100.0") for hour in ALL_HOURS}
-    story.tell(int(asked.at.timestamp()), closes)
+    series = story.series
+    now = series.end + asked.after
+    if asked.after is IN_PROGRESS:
+        now -= series.step * 26 / 60
+    closes = {
+        start: asked.closes.get(number, "100.0") for number, start in enumerate(series.starts)
+    }
+    story.tell(int(now.timestamp()), closes)
     if asked.is_in_disorder:
         chance = random.Random(1)  # noqa: S311 - not for secrets
         story.vendor.fail(
@@ -162,14 +242,16 @@ def _ask(lake: Landing, story: Story, asked: Asked) -> LandingReport:
             Fault(change=lambda text: rearranged(text, chance, is_doubled=True, is_shuffled=True)),
         )
     variables = {
+        **story.variables,
         f"TAPEHOUSE_{story.kind.name.upper()}_URL": story.vendor.url,
         "NO_PROXY": "127.0.0.1",
     }
 
     def clock() -> datetime:
-        return asked.at
+        return now
 
     provider = story.kind(Environment(variables), clock, policy=HASTY)
-    first, last = START + asked.hours.start * HOUR, START + asked.hours.stop * HOUR
-    request = Request("bars", story.symbol, "1h", first, last, {"asset_class": "crypto"})
+    first, last = (series.start + at * series.step for at in (asked.bars.start, asked.bars.stop))
+    params = {"asset_class": story.asset_class}
+    request = Request("bars", story.symbol, series.timeframe, first, last, params)
     return backfill(provider, [request], Lake(lake.data, clock), force=True, clock=clock)

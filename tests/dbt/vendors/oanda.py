@@ -26,6 +26,7 @@ def land(lake: Landing) -> None:
         "instruments",
         [
             {"name": SYMBOL, "type": "CURRENCY", "displayName": "AUD/NZD"},
+            {"name": "CHF_JPY", "type": "CURRENCY", "displayName": "CHF/JPY"},
             {"name": "DE30_EUR", "type": "CFD", "displayName": "Germany 30"},
             {"name": "XAU_USD", "type": "METAL", "displayName": "Gold"},
         ],

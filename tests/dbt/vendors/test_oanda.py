@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.dbt.vendors.oanda import SYMBOL
 from tests.dbt.warehouse import Warehouse, rows
 
 
@@ -13,7 +14,8 @@ def bars_of(vendors: Warehouse, timeframe: str) -> list[tuple[str, ...]]:
             cast(bar_start_at as varchar), cast(session_date as varchar),
             cast(bar_end_at as varchar)
         from silver.bar_versions
-        where provider = 'oanda' and timeframe = '{timeframe}'
+        where
+            provider = 'oanda' and provider_symbol = '{SYMBOL}' and timeframe = '{timeframe}'
         order by bar_start_at
         """,
     )
@@ -113,6 +115,7 @@ def test_only_currencies_are_instruments(vendors: Warehouse) -> None:
     )
     assert found == [
         ("AUD_NZD", "fx", "AUD/NZD", "NZD", []),
+        ("CHF_JPY", "fx", "CHF/JPY", "JPY", []),
         ("DE30_EUR", "cfd", "DE30/EUR", "EUR", ["unknown_asset_class"]),
         ("XAU_USD", "metal", "XAU/USD", "USD", ["unknown_asset_class"]),
     ]
@@ -123,6 +126,6 @@ def test_every_candle_is_counted_once(vendors: Warehouse, table: str) -> None:
     (counted,) = rows(
         vendors.database,
         f"select count(*), count(distinct (_batch_id, _row)) from silver.{table}"
-        " where provider = 'oanda'",
+        f" where provider = 'oanda' and provider_symbol = '{SYMBOL}'",
     )
     assert counted[0] == counted[1] == {"bar_versions": 17, "bars_quarantined": 1}[table]
