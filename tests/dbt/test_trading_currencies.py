@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from ingest.clock import iso, parse_iso
 from ingest.settings import DataDir
 from tests.dbt.landing import HOUR, Bar, Landing, bars, inbox_bars, sessions
 from tests.dbt.trading import EXECUTION, MOVEMENT
 from tests.dbt.warehouse import Warehouse, rows
 
-FETCHED = "2024-01-20T00:00Z"
+FETCHED, CORRECTED = "2024-01-20T00:00Z", "2024-02-01T00:00Z"
 MODELS = (
     *("--select", "+fct_trades", "+mart_daily_portfolio_summary", "+record_balance"),
     *("+trading_quarantined", "--exclude-resource-type", "unit_test"),
@@ -70,22 +71,25 @@ def hourly(close: float, count: int = 24) -> list[Bar]:
 
 
 def land_rates(lake: Landing) -> None:
+    """Land hours, and later each of some again with another close: who converted knew the first."""
     extract = sessions(date(2024, 1, 1), date(2024, 1, 31))
     lake.land("exchange_calendars", "sessions", extract, fetched=FETCHED, symbol="XNYS")
-    for asset_class, symbol, of in (
-        ("fx", "EUR/USD", hourly(1.1)),
-        ("fx", "GBP/USD", hourly(1.3)),
-        ("crypto", "BTC/EUR", hourly(42000)),
+    for asset_class, symbol, of, fetched in (
+        ("fx", "EUR/USD", hourly(1.1), FETCHED),
+        ("fx", "GBP/USD", hourly(1.3), FETCHED),
+        ("crypto", "BTC/EUR", hourly(42000), FETCHED),
         # After the 8th nothing more is heard of it.
-        ("fx", "EUR/JPY", [Bar(bars("2024-01-08T09:00Z", 1, HOUR)[0].start, "160", high="161")]),
-        ("crypto", "SOL/USD", hourly(105)),
+        (*("fx", "EUR/JPY"), [Bar(parse_iso("2024-01-08T09:00Z"), "160", high="161")], FETCHED),
+        ("crypto", "SOL/USD", hourly(105), FETCHED),
+        ("fx", "EUR/USD", hourly(1.1001), CORRECTED),
+        ("fx", "GBP/USD", hourly(1.4)[9:10], CORRECTED),
     ):
         lake.land(
             *("inbox", "bars", inbox_bars(asset_class, symbol, "1h", of)),
-            fetched=FETCHED,
+            fetched=fetched,
             symbol=f"{asset_class}:{symbol}",
             timeframe="1h",
-            asked=("2024-01-08T00:00Z", "2024-01-12T00:00Z"),
+            asked=(iso(of[0].start), iso(of[-1].start + HOUR)),
         )
 
 
@@ -160,6 +164,18 @@ def test_the_rate_says_where_it_is_from(euros: Path) -> None:
         ("JPY", "inverse", "08 10:00"),
         ("USD", "inverse", "10 10:00"),
     ]
+
+
+def test_rates_are_what_was_known_whatever_was_corrected_later(euros: Path) -> None:
+    """Otherwise the other tests would prove less: today's bars all are other ones."""
+    found = dict(
+        rows(
+            euros,
+            "select instrument_id, count(*) from silver.bars where timeframe = '1h'"
+            " and available_at = timestamp '2024-02-01' group by all",
+        )
+    )
+    assert found == {"fx:EUR/USD": 24, "fx:GBP/USD": 1}
 
 
 def test_cash_movements_are_converted(euros: Path) -> None:

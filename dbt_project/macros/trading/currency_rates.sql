@@ -40,21 +40,60 @@
         from legs
     ),
 
-    pair_bars as (
+    -- What a correction replaced held until it was told.
+    known as (
+        select * from {{ ref('int_bars__known') }}
+        where
+            asset_class in ('crypto', 'fx')
+            and split_part(instrument_id, ':', 2) in (select pair from pairs)
+    ),
+
+    told_closes as (
         select
-            split_part(bars.instrument_id, ':', 2) as pair,
-            bars.available_at,
+            bars.instrument_id,
+            bars.asset_class,
+            bars.timeframe,
             bars.bar_end_at,
             bars.close,
-            timeframes.seconds,
-            bars.asset_class
+            bars.available_at
         from {{ ref('bars') }} as bars
-        inner join {{ ref('timeframes') }} as timeframes on bars.timeframe = timeframes.timeframe
+        anti join known
+            on
+                bars.instrument_id = known.instrument_id
+                and bars.timeframe = known.timeframe
+                and bars.bar_start_at = known.bar_start_at
         where
             bars.is_final
-            and bars.close > 0
             and bars.asset_class in ('crypto', 'fx')
             and split_part(bars.instrument_id, ':', 2) in (select pair from pairs)
+        union all
+        select
+            instrument_id,
+            asset_class,
+            timeframe,
+            bar_end_at,
+            close,
+            known_from as available_at
+        from known
+    ),
+
+    -- Of bars that end together the shortest counts, of FX before crypto.
+    pair_bars as (
+        select
+            split_part(told_closes.instrument_id, ':', 2) as pair,
+            told_closes.available_at,
+            told_closes.bar_end_at,
+            told_closes.close,
+            rank() over (
+                partition by
+                    split_part(told_closes.instrument_id, ':', 2),
+                    told_closes.bar_end_at
+                order by told_closes.asset_class desc, timeframes.seconds asc
+            ) as place
+        from told_closes
+        inner join {{ ref('timeframes') }} as timeframes
+            on told_closes.timeframe = timeframes.timeframe
+        where told_closes.close > 0
     ),
 
     newest_bars as (
@@ -63,11 +102,18 @@
         qualify
             row_number() over (
                 partition by pair, available_at
-                order by bar_end_at desc, asset_class desc, seconds asc
+                order by bar_end_at desc, place asc
             ) = 1
     ),
 
-    -- A bar that was told later than a newer one was never the last.
+    -- A bar that was told later than a newer one was never the last. One that was told again is
+    -- what was said of it last.
+    last_bars as (
+        select *
+        from newest_bars
+        qualify bar_end_at = max(bar_end_at) over (partition by pair order by available_at)
+    ),
+
     closes as (
         select
             split_part(pair, '/', 1) as base_currency,
@@ -75,8 +121,8 @@
             available_at,
             bar_end_at,
             close
-        from newest_bars
-        qualify bar_end_at = max(bar_end_at) over (partition by pair order by available_at)
+        from last_bars
+        qualify place = min(place) over (partition by pair, bar_end_at order by available_at)
     ),
 
     leg_closes as (
