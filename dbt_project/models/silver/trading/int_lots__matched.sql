@@ -26,8 +26,9 @@ fills as (
         executions.execution_id,
         executions.executed_at,
         executions.side,
-        executions.quantity * coalesce(share_units.units_per_share, 1) as units,
+        {{ in_units('executions.quantity', 'share_units') }} as units,
         coalesce(share_units.units_per_share, 1) as units_per_share,
+        share_units.unit_step,
         executions.decision_id,
         executions.strategy,
         executions.asset_class,
@@ -51,18 +52,65 @@ fills as (
 ),
 
 -- All units bought stand in one line, all units sold in another, each in the order of time.
+in_line as (
+    select
+        fill_no,
+        position_no,
+        side,
+        units,
+        unit_step,
+        sum(units) over (
+            partition by position_no, side
+            order by fill_no
+            rows between unbounded preceding and current row
+        ) as until_unit
+    from fills
+),
+
+-- Where units are rounded, it is the place in the line that is; everyone has one step at least.
+stepped as (
+    select
+        *,
+        row_number() over (partition by position_no, side order by fill_no) * unit_step
+            as least_until_unit,
+        until_unit + cast(unit_step / 2 as decimal(38, 18)) as next_until_unit
+    from in_line
+    where unit_step is not null
+),
+
+rounded as (
+    select
+        fill_no,
+        position_no,
+        side,
+        least_until_unit
+        + max(greatest(next_until_unit - next_until_unit % unit_step, unit_step) - least_until_unit)
+            over (
+                partition by position_no, side
+                order by fill_no
+                rows between unbounded preceding and current row
+            ) as until_unit
+    from stepped
+),
+
 lined_up as (
     select
         fill_no,
         position_no,
         side,
-        sum(units) over (
-            partition by position_no, side
-            order by fill_no
-            rows between unbounded preceding and current row
-        ) - units as from_unit,
+        until_unit - units as from_unit,
         units
-    from fills
+    from in_line
+    where unit_step is null
+    union all
+    select
+        fill_no,
+        position_no,
+        side,
+        lag(until_unit, 1, 0) over line as from_unit,
+        until_unit - lag(until_unit, 1, 0) over line as units
+    from rounded
+    window line as (partition by position_no, side order by fill_no)
 ),
 
 bounds as (
@@ -148,6 +196,14 @@ opening_and_closing as (
     left join lined_up as closing_line on lots.closing_no = closing_line.fill_no
 ),
 
+sized as (
+    select
+        *,
+        cast(closing_price as double) * cast(opening_units_per_share as double)
+            as closing_price_size
+    from opening_and_closing
+),
+
 in_shares as (
     select
         {%- for side in ['opening', 'closing'] %}
@@ -155,8 +211,12 @@ in_shares as (
         {{ exact_quotient(side ~ '_until', side ~ '_units_per_share') }}
             as {{ side }}_until_shares,
         {%- endfor %}
+        case
+            when closing_price_size < 5e19
+                then {{ exact_product('closing_price', 'opening_units_per_share') }}
+        end as closing_price_units,
         *
-    from opening_and_closing
+    from sized
 ),
 
 final as (
@@ -181,9 +241,17 @@ final as (
         units,
         opening_units_per_share as units_per_share,
         opening_price as entry_price,
-        {{ exact_quotient(
-            'closing_price * opening_units_per_share', 'closing_units_per_share'
-        ) }} as exit_price,
+        -- Beyond what a decimal holds, a price has the digits of a double.
+        case
+            when closing_units_per_share = opening_units_per_share then closing_price
+            when closing_price_units is not null
+                then {{ exact_quotient('closing_price_units', 'closing_units_per_share') }}
+            when closing_price_size is not null
+                then cast(
+                    least(closing_price_size / cast(closing_units_per_share as double), 1e19)
+                    as decimal(38, 18)
+                )
+        end as exit_price,
         {{ amount_of_part('opening_until', 'opening') }}
         - {{ amount_of_part('opening_from', 'opening') }} as entry_amount_base,
         case
