@@ -4,9 +4,10 @@
     unique_key='lot_id',
     post_hook="delete from {{ this }} where lot_id not in (select lot_id from {{ ref('int_lots__matched') }})"
 ) }}
-{#- Extremes of whole blocks of so many bars are kept, and of 1, 2, 4, … blocks from each on. -#}
+{#- Extremes of whole blocks of so many bars are kept, and of 1, 2, 4, … blocks from each on; of so
+    many bars more that these reach from end to end. -#}
 {%- set block_size = 32 -%}
-{%- set levels = 18 -%}
+{%- set levels = var('excursion_levels', 18) -%}
 
 with all_lots as (
     select * from {{ ref('int_lots__matched') }}
@@ -14,6 +15,19 @@ with all_lots as (
 
 share_units as (
     select * from {{ ref('int_trading__share_units') }}
+),
+
+asset_classes as (
+    select * from {{ ref('asset_classes') }}
+),
+
+calendar_sessions as (
+    select
+        asset_classes.asset_class,
+        sessions.session_date,
+        sessions.open_at
+    from {{ ref('int_calendar__sessions') }} as sessions
+    inner join asset_classes on sessions.calendar = asset_classes.calendar
 ),
 
 last_closes as (
@@ -28,14 +42,18 @@ traded as (
     select distinct instrument_id from all_lots
 ),
 
--- Bars as vendors gave them: those derived from them reach no further. Prices in the units that no
--- split changes.
+-- Bars as vendors gave them: those derived from them reach no further. A daily bar is labelled with
+-- midnight, but opens with its session. Prices in the units that no split changes.
 bars as (
     select
         bars.instrument_id,
         bars.timeframe,
         bars.session_date,
         bars.bar_start_at,
+        case
+            when bars.timeframe = '1d' then coalesce(calendar_sessions.open_at, bars.bar_start_at)
+            else bars.bar_start_at
+        end as bar_opens_at,
         bars.bar_end_at,
         bars.high / coalesce(share_units.units_per_share, 1) as high,
         bars.low / coalesce(share_units.units_per_share, 1) as low
@@ -46,6 +64,10 @@ bars as (
             bars.instrument_id = share_units.instrument_id
             and bars.session_date >= share_units.valid_from
             and bars.session_date < share_units.valid_to
+    left join calendar_sessions
+        on
+            bars.asset_class = calendar_sessions.asset_class
+            and bars.session_date = calendar_sessions.session_date
     where bars.is_final and not bars.is_derived
 ),
 
@@ -53,8 +75,8 @@ bars as (
 sessions as (
     select
         instrument_id,
-        min(bar_start_at) as first_bar_at,
-        sum(cast(hash(timeframe, bar_start_at, bar_end_at, high, low) >> 24 as hugeint))
+        min(least(bar_start_at, bar_opens_at)) as first_bar_at,
+        sum(cast(hash(timeframe, bar_opens_at, bar_end_at, high, low) >> 24 as hugeint))
             as digest
     from bars
     group by instrument_id, session_date
@@ -132,7 +154,8 @@ series as (
     select
         bars.instrument_id,
         bars.timeframe,
-        row_number() over (order by bars.instrument_id, bars.timeframe) as series_no
+        row_number() over (order by bars.instrument_id, bars.timeframe) as series_no,
+        greatest({{ block_size }}, count(*) // {{ 2 ** levels }} + 1) as block_size
     from bars
     inner join changed_spans on bars.instrument_id = changed_spans.instrument_id
     group by bars.instrument_id, bars.timeframe
@@ -141,11 +164,12 @@ series as (
 numbered as (
     select
         series.series_no,
-        bars.bar_start_at,
+        series.block_size,
+        bars.bar_opens_at,
         bars.bar_end_at,
         bars.high,
         bars.low,
-        row_number() over (partition by series.series_no order by bars.bar_start_at) as bar_no
+        row_number() over (partition by series.series_no order by bars.bar_opens_at) as bar_no
     from bars
     inner join series
         on
@@ -154,14 +178,14 @@ numbered as (
     inner join changed_spans
         on
             bars.instrument_id = changed_spans.instrument_id
-            and bars.bar_start_at >= changed_spans.first_at
+            and bars.bar_opens_at >= changed_spans.first_at
             and bars.bar_end_at <= changed_spans.last_at
 ),
 
 in_blocks as (
     select
         *,
-        bar_no // {{ block_size }} as block_no,
+        bar_no // block_size as block_no,
         max(high) over since_start as high_since_start,
         min(low) over since_start as low_since_start,
         max(high) over until_end as high_until_end,
@@ -169,12 +193,12 @@ in_blocks as (
     from numbered
     window
         since_start as (
-            partition by series_no, bar_no // {{ block_size }}
+            partition by series_no, bar_no // block_size
             order by bar_no
             rows between unbounded preceding and current row
         ),
         until_end as (
-            partition by series_no, bar_no // {{ block_size }}
+            partition by series_no, bar_no // block_size
             order by bar_no
             rows between current row and unbounded following
         )
@@ -183,7 +207,7 @@ in_blocks as (
 blocks as (
     select
         series_no,
-        bar_no // {{ block_size }} as block_no,
+        bar_no // block_size as block_no,
         max(high) as high,
         min(low) as low
     from numbered
@@ -226,7 +250,7 @@ lot_series as (
     inner join series on changed_lots.instrument_id = series.instrument_id
 ),
 
--- The first bar that starts, and the last that ends, while the lot is open.
+-- The first bar that opens, and the last that ends, while the lot is open.
 lot_bars as (
     select
         lot_series.lot_id,
@@ -247,7 +271,7 @@ lot_bars as (
     asof inner join in_blocks as first_bar
         on
             lot_series.series_no = first_bar.series_no
-            and lot_series.opened_at <= first_bar.bar_start_at
+            and lot_series.opened_at <= first_bar.bar_opens_at
     asof inner join in_blocks as last_bar
         on
             lot_series.series_no = last_bar.series_no
