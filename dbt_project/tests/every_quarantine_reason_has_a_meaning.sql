@@ -9,6 +9,8 @@ with given as (
     select unnest(reasons) as reason from {{ ref('ticks_quarantined') }}
     union
     select unnest(reasons) as reason from {{ ref('trading_quarantined') }}
+    union
+    select unnest(reasons) as reason from {{ ref('dividends_quarantined') }}
 )
 
 select given.reason
