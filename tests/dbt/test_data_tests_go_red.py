@@ -104,6 +104,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update silver.bars_quarantined set reasons = ['zero_price', 'no_such_reason']",
         "update silver.reference_quarantined set reasons = ['no_such_reason']",
         "update silver.ticks_quarantined set reasons = ['no_such_reason']",
+        "update silver.dividends_quarantined set reasons = ['no_such_reason']",
         "delete from rules.quarantine_reasons where reason = 'zero_price'",
     ),
     "fct_daily_bars_high_and_low_bound_open_and_close": PRICE_BOUNDS,
@@ -621,6 +622,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set size = null where " + ONE_ROW,
     ),
     "trading_quarantined_reasons_are_given": NO_REASON,
+    "dividends_quarantined_reasons_are_given": NO_REASON,
     "social_posts_are_known_after_they_are_posted": (
         "update {table} set available_at = created_at - interval 1 second where " + ONE_ROW,
     ),
@@ -635,6 +637,9 @@ They come beside those that `BY_KIND` has for every test of a kind.
 """
 
 PENDING: Mapping[str, str] = {
+    "int_decisions__late_splits": (
+        "insert into {table} values ('equity:X', '2024-01-10', '2024-02-01')"
+    ),
     "int_bars__remapped_symbols": "insert into {table} values ('vendor', 'X')",
     "int_bars__touched_sessions": "insert into {table} values ('crypto:X', '2024-01-01')",
     "int_signals__restated": (

@@ -1,7 +1,9 @@
 """A user's trading records: the last word counts, exactly, and bad rows are kept with reasons."""
 
+import json
 from decimal import Decimal
 
+from tests.dbt.landing import DATASETS
 from tests.dbt.warehouse import Warehouse, rows
 
 
@@ -60,9 +62,58 @@ def test_what_is_not_good_enough_is_kept_with_its_reason(demo: Warehouse) -> Non
     assert found == [
         ("cash_movements", "m-2", ["not_a_number"]),
         ("decisions", "d-1", ["unknown_timeframe"]),
+        ("decisions", "d-3", ["id_of_another_account"]),
         ("executions", "e-2", ["not_positive"]),
         ("executions", "h-4", ["no_currency_rate"]),
     ]
+
+
+def test_an_id_stays_with_the_account_that_used_it_first(demo: Warehouse) -> None:
+    """The other account's decision is kept, with all that was told of it, but follows no id."""
+    held = "select account_id from silver.decision_history where decision_id = 'd-3'"
+    assert rows(demo.database, held) == [("main",)]
+    (original,) = rows(
+        demo.database,
+        "select original from silver.trading_quarantined where record_id = 'd-3'",
+    )
+    told = json.loads(original[0])
+    assert {name: told[name] for name in ("account_id", "strategy", "reasoning", "symbol")} == {
+        "account_id": "other",
+        "strategy": "trend",
+        "reasoning": "It rises.",
+        "symbol": "BTC/USD",
+    }
+    followed = "select decision_id from silver.executions where execution_id = '{}'"
+    assert rows(demo.database, followed.format("n-1")) == [(None,)]
+    assert {name for (name,) in rows(demo.database, followed.format("e-1"))} == {"d-1"}
+
+
+def test_quarantine_holds_all_that_was_told(demo: Warehouse) -> None:
+    for dataset in ("decisions", "executions", "cash_movements"):
+        ((original,),) = rows(
+            demo.database,
+            "select any_value(original) from silver.trading_quarantined"
+            f" where dataset = '{dataset}'",
+        )
+        declared = {field.column for field in DATASETS["inbox", dataset].fields}
+        assert json.loads(original).keys() - {"extra"} == declared, dataset
+
+
+def test_symbols_mean_what_listings_say_they_meant_then(demo: Warehouse) -> None:
+    found = rows(
+        demo.database,
+        "select symbol, instrument_id from silver.executions where execution_id = 'n-1'",
+    )
+    assert found == [("NEW", "equity:OLD")]
+
+
+def test_symbols_that_nobody_knows_are_listed(demo: Warehouse) -> None:
+    found = rows(
+        demo.database,
+        "select instrument_id, symbol, execution_count, decision_count"
+        " from silver.unknown_symbols order by instrument_id",
+    )
+    assert found == [("crypto:BTC/EUR", "BTC/EUR", 1, 0), ("equity:PAY", "PAY", 2, 0)]
 
 
 def test_every_trading_record_is_accounted_for(demo: Warehouse) -> None:
@@ -98,6 +149,18 @@ def test_shares_are_held_over_their_dividend_and_their_split(demo: Warehouse) ->
     assert found == [
         ("closed", *map(Decimal, (10, 100, 120, 1000, 1200, 2, 5, 203))),
         ("open", 20, 100, None, *map(Decimal, (2000, 2400, 1, 10, 409))),
+    ]
+
+
+def test_a_dividend_that_cannot_be_converted_is_put_aside_with_its_reason(demo: Warehouse) -> None:
+    """Of the 30 shares, which later are two lots: it is in neither's amounts, but not forgotten."""
+    found = rows(
+        demo.database,
+        "select account_id, instrument_id, ex_date::varchar, reasons, quantity, dividend_amount,"
+        " currency, lot_count from silver.dividends_quarantined",
+    )
+    assert found == [
+        ("saver", "equity:PAY", "2024-01-09", ["no_currency_rate"], 30, 0.125, "XAU", 2)
     ]
 
 

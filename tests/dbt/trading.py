@@ -56,6 +56,14 @@ IN_EUROS = {**HELD, "asset_class": "crypto", "symbol": "BTC/EUR", "price": "4200
     "quantity": "0.1",
     "quote_currency": "EUR",
 }
+OWNED = {**DECISION, "decision_id": "d-3", "reasoning": "It rises."}
+"""A decision whose id two accounts use."""
+RENAMED = {**EXECUTION, "execution_id": "n-1", "account_id": "third", "decision_id": "d-3"} | {
+    "executed_at": "2024-01-12T15:00Z",
+    "asset_class": "equity",
+    "symbol": "NEW",
+}
+"""A stock under the name that it has by then, in an account that decided nothing."""
 HOLDINGS = [
     {**HELD, "execution_id": "h-1", "executed_at": "2024-01-05T15:00Z"},
     {**HELD, "execution_id": "h-2", "executed_at": "2024-01-12T15:00Z"}
@@ -75,6 +83,11 @@ ACTIONS = [
     {**PAYS, "action_type": "split", "ex_date": "2024-01-11", "ratio": "2"},
 ]
 
+IN_GOLD = {**PAYS, "action_type": "dividend", "ex_date": "2024-01-09"} | {
+    "amount": "0.125",
+    "currency": "XAU",
+}
+"""A dividend that nothing converts."""
 
 LISTED = listing("BTC/USD", "BTC/USD", "2020-01-01", asset_class="crypto", name="Bitcoin")
 """What is traded, for a lake in which nothing else speaks of it."""
@@ -88,7 +101,9 @@ def land_trading(lake: Landing, *, bad: bool = True) -> None:
     movements = [{**MOVEMENT, **account} for account in ACCOUNTS]
     if bad:
         decisions.append({**DECISION, "timeframe": "2h"})
+        decisions += [{**OWNED, "account_id": "main"}, {**OWNED, "account_id": "other"}]
         executions += [
+            RENAMED,
             {**EXECUTION, "execution_id": "e-2", "side": "sell", "quantity": "0"},
             {**IN_EUROS, "execution_id": "h-4", "quote_currency": "XAU"},
         ]
@@ -100,4 +115,4 @@ def land_trading(lake: Landing, *, bad: bool = True) -> None:
     lake.land("inbox", "executions", executions, fetched=first)
     lake.land("inbox", "executions", [{**EXECUTION, "fee": "0.05"}, *HOLDINGS], fetched=again)
     lake.land("inbox", "cash_movements", movements, fetched=first)
-    lake.land("inbox", "corporate_actions", ACTIONS, fetched=first)
+    lake.land("inbox", "corporate_actions", [*ACTIONS, IN_GOLD] if bad else ACTIONS, fetched=first)

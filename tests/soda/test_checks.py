@@ -22,9 +22,11 @@ UNJUDGED = {
     "ops.build_runs": "a record of earlier builds",
     "ops.soda_results": "a record of earlier builds",
     "ops.load_requests": "the ledger's second half: judged through load_batches and coverage",
+    "silver.dividends_quarantined": "no records: what cannot be converted of those accepted",
     "silver.reference_quarantined": "judged through record_balance",
     "silver.ticks_quarantined": "judged through record_balance",
     "silver.trading_quarantined": "judged through record_balance",
+    "silver.unknown_symbols": "what a user wrote, which may be so",
 }
 
 

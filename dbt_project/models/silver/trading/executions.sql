@@ -14,11 +14,23 @@ latest as (
         ) = 1
 ),
 
+decisions as (
+    select * from {{ ref('int_decisions__told') }}
+    where account_id is not null
+),
+
+-- What another account decided is not what this one followed.
 traded as (
     select
-        *,
-        {{ amount('quantity', 'price') }} as gross_amount
+        latest.* replace (
+            case
+                when decisions.account_id <> latest.account_id then null
+                else latest.decision_id
+            end as decision_id
+        ),
+        {{ amount('latest.quantity', 'latest.price') }} as gross_amount
     from latest
+    left join decisions on latest.decision_id = decisions.decision_id
 ),
 
 converted as (

@@ -1,7 +1,26 @@
 {{ config(materialized='view', schema='staging') }}
 
-with decisions as (
+with staged as (
     {{ staged_union(['stg_inbox__decisions'], without=['reasons']) }}
+),
+
+symbols as (
+    select * from {{ ref('int_trading__symbols') }}
+),
+
+-- Symbols that no listing knows then are canonical as written.
+decisions as (
+    select
+        staged.* replace (
+            coalesce(symbols.instrument_id, staged.instrument_id) as instrument_id
+        )
+    from staged
+    left join symbols
+        on
+            staged.asset_class = symbols.asset_class
+            and staged.symbol = symbols.symbol
+            and staged.decided_at >= symbols.valid_from
+            and staged.decided_at < symbols.valid_to
 ),
 
 asset_classes as (
@@ -12,7 +31,7 @@ timeframes as (
     select * from {{ ref('timeframes') }}
 ),
 
-final as (
+judged as (
     select
         decisions.*,
         {{ reasons([
@@ -45,6 +64,31 @@ final as (
     from decisions
     left join asset_classes on decisions.asset_class = asset_classes.asset_class
     left join timeframes on decisions.timeframe = timeframes.timeframe
+),
+
+-- An id is the account's that used it first: another's would replace its decision.
+owned as (
+    select
+        *,
+        first_value(case when len(reasons) = 0 then account_id end ignore nulls) over (
+            partition by decision_id
+            order by _fetched_at, _batch_id, _row
+            rows between unbounded preceding and unbounded following
+        ) as id_owner
+    from judged
+),
+
+final as (
+    select
+        * exclude (id_owner) replace (
+            reasons || {{ reasons([
+                (
+                    'id_of_another_account',
+                    'decision_id is not null and account_id <> id_owner'
+                ),
+            ]) }} as reasons
+        )
+    from owned
 )
 
 select * from final

@@ -16,12 +16,23 @@ rates as (
     select * from {{ ref('int_currencies__rates') }}
 ),
 
+symbols as (
+    select * from {{ ref('int_trading__symbols') }}
+),
+
+-- Symbols that no listing knows then are canonical as written.
 executions as (
     select
-        staged.*,
+        staged.* replace (coalesce(symbols.instrument_id, staged.instrument_id) as instrument_id),
         {{ base_currency('accounts.base_currency') }} as base_currency
     from staged
     left join accounts on staged.account_id = accounts.account_id
+    left join symbols
+        on
+            staged.asset_class = symbols.asset_class
+            and staged.symbol = symbols.symbol
+            and staged.executed_at >= symbols.valid_from
+            and staged.executed_at < symbols.valid_to
 ),
 
 converted as (

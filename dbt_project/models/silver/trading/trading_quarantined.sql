@@ -4,9 +4,9 @@ with decisions as (
         decision_id as record_id,
         reasons,
         to_json(struct_pack(
-            decision_id, asset_class, symbol, timeframe, action, method, provider_votes,
-            decided_at := decided_at_text, confidence := confidence_text,
-            position_size := position_size_text
+            decision_id, account_id, strategy, asset_class, symbol, timeframe, action, method,
+            provider_votes, reasoning, decided_at := decided_at_text,
+            confidence := confidence_text, position_size := position_size_text, extra := _extra
         )) as original,
         _fetched_at,
         _batch_id,
@@ -21,9 +21,9 @@ executions as (
         execution_id as record_id,
         reasons,
         to_json(struct_pack(
-            execution_id, order_id, account_id, asset_class, symbol, side, quote_currency,
-            fee_currency, executed_at := executed_at_text, quantity := quantity_text,
-            price := price_text, fee := fee_text
+            execution_id, order_id, decision_id, account_id, strategy, asset_class, symbol, side,
+            quote_currency, fee_currency, venue, executed_at := executed_at_text,
+            quantity := quantity_text, price := price_text, fee := fee_text, extra := _extra
         )) as original,
         _fetched_at,
         _batch_id,
@@ -39,7 +39,7 @@ cash_movements as (
         reasons,
         to_json(struct_pack(
             movement_id, account_id, currency, kind, moved_at := moved_at_text,
-            amount := amount_text
+            amount := amount_text, extra := _extra
         )) as original,
         _fetched_at,
         _batch_id,
