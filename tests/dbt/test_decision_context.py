@@ -4,13 +4,16 @@ A lake grows in four steps. Each brings the bars and articles of the next days, 
 vendor tells later, and corrections of bars that decisions have been taken on. Decisions at random
 moments, all of them told at once, are judged after every step: a decision taken before the next
 correction must find in today's tables of that step's build what it finds for good in the last one.
+
+Beside a coin there are a stock that is split and has a half day, one whose split is told late, and
+a pair of currencies of which every answer holds an hour that has not ended.
 """
 
 import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +22,15 @@ import pytest
 
 from ingest.clock import iso, parse_iso
 from ingest.settings import DataDir
-from tests.dbt.landing import Bar, Landing, coinbase_bars, inbox_bars, product
-from tests.dbt.news import article
+from tests.dbt.landing import HOUR, Bar, Landing, coinbase_bars, inbox_bars, product, sessions
+from tests.dbt.news import article, post
 from tests.dbt.signals import assert_same_signals
 from tests.dbt.trading import DECISION
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect, rows
 
 COIN = "crypto:BTC/USD"
+STOCK, TOLD_LATE, CURRENCIES = "equity:STK", "equity:LATE", "fx:EUR/USD"
+LATE_SPLIT = date(2024, 1, 8)
 FIRST_HOUR, FIRST_MINUTES = "2024-01-01T00:00Z", "2024-01-14T00:00Z"
 CORRECTED = ("2024-01-15T06:30Z", "2024-01-16T14:10Z", "2024-01-17T09:00Z")
 LAST = "2024-01-18T12:00Z"
@@ -71,6 +76,21 @@ HOURS = walk(FIRST_HOUR, 18 * 24, 3600, 1)
 MINUTES = walk(FIRST_MINUTES, 5 * 288, 300, 2)
 
 
+FX_HOURS = [
+    bar
+    for bar in walk(FIRST_HOUR, 18 * 24, 3600, 3)
+    if not parse_iso("2024-01-05T22:00Z") <= bar.start < parse_iso("2024-01-07T22:00Z")
+    and not parse_iso("2024-01-12T22:00Z") <= bar.start < parse_iso("2024-01-14T22:00Z")
+]
+SESSIONS = sessions(date(2024, 1, 1), date(2024, 2, 29), half_days=[date(2024, 1, 12)])
+STOCK_HOURS = [
+    bar
+    for session in SESSIONS
+    for bar in walk(session["open_at"], 7, 3600, int(session["session_date"][-2:]))
+    if bar.start < parse_iso(session["close_at"]) and bar.start < parse_iso(LAST)
+]
+
+
 def lower(bar: Bar) -> Bar:
     """Return the bar with another close."""
     return Bar(bar.start, bar.low, bar.high, bar.low, bar.open, bar.volume)
@@ -99,7 +119,12 @@ def land_step(lake: Landing, step: int) -> None:
     start, end = STARTS[step], ENDS[step]
     if step == 0:
         lake.land("coinbase", "products", [product("BTC-USD")], fetched="2024-01-01T00:00Z")
+        extract = {"fetched": "2024-01-01T00:00Z", "symbol": "XNYS"}
+        lake.land("exchange_calendars", "sessions", SESSIONS, **extract)
+        land_split(lake, STOCK, "2024-01-10", "2024-01-01T00:00Z")
         land_decisions(lake)
+    if step == 2:
+        land_split(lake, TOLD_LATE, f"{LATE_SPLIT}", CORRECTED[1])
     correct(lake, step, start)
     for bars, seconds in ((HOURS, 3600), (MINUTES, 300)):
         length = timedelta(seconds=seconds)
@@ -108,7 +133,37 @@ def land_step(lake: Landing, step: int) -> None:
         since = start - timedelta(minutes=5) if step else start
         new = [bar for bar in bars if since < bar.start + length <= until]
         tell(lake, new, seconds, end - timedelta(seconds=1))
+    land_others(lake, step, start, end)
     land_articles(lake, step, start, end)
+
+
+def land_others(lake: Landing, step: int, start: datetime, end: datetime) -> None:
+    """Land hours of the stocks and of the currencies, the last of which is still open."""
+    fetched = end - timedelta(seconds=1)
+    for instrument, hours in (
+        *((stock, STOCK_HOURS) for stock in (STOCK, TOLD_LATE)),
+        (CURRENCIES, FX_HOURS),
+    ):
+        asset_class, _, symbol = instrument.partition(":")
+        new = [bar for bar in hours if bar.start + HOUR <= fetched]
+        if step:
+            new = [bar for bar in new if bar.start + HOUR > start - timedelta(seconds=1)]
+        if instrument == CURRENCIES:
+            new += [lower(bar) for bar in hours if bar.start <= fetched < bar.start + HOUR]
+        lake.land(
+            *("inbox", "bars", inbox_bars(asset_class, symbol, "1h", new)),
+            fetched=iso(fetched),
+            symbol=instrument,
+            timeframe="1h",
+            asked=(iso(new[0].start), iso(new[-1].start + HOUR)),
+        )
+
+
+def land_split(lake: Landing, instrument: str, ex_date: str, fetched: str) -> None:
+    asset_class, _, symbol = instrument.partition(":")
+    split = {"asset_class": asset_class, "symbol": symbol, "action_type": "split"}
+    told = [{**split, "ex_date": ex_date, "ratio": "2"}]
+    lake.land("inbox", "corporate_actions", told, fetched=fetched, symbol=instrument)
 
 
 def correct(lake: Landing, step: int, moment: datetime) -> None:
@@ -139,6 +194,16 @@ def land_articles(lake: Landing, step: int, start: datetime, end: datetime) -> N
         moment = start + (end - start) * float(rng.random())
         told.append(written(f"{step}-{number}", moment, float(rng.uniform(-1, 1))))
     lake.land("inbox", "news_articles", told, fetched=iso(end - timedelta(seconds=1)))
+    written_at = start + (end - start) / 2
+    lake.land(
+        "inbox",
+        "social_posts",
+        [
+            post(f"p-{step}", "I love this coin", created_at=f"{written_at.timestamp():.0f}")
+            | {"fetched_at": iso((written_at + HOUR).replace(microsecond=0))}
+        ],
+        fetched=iso(end - timedelta(seconds=1)),
+    )
     if step:
         before = start - timedelta(hours=6)
         again = written(f"{step - 1}-changed", before, -0.5)
@@ -183,6 +248,19 @@ def land_decisions(lake: Landing) -> None:
         }
         for number, moment in enumerate(decided_at())
     ]
+    for instrument in (STOCK, TOLD_LATE, CURRENCIES):
+        asset_class, _, symbol = instrument.partition(":")
+        told += [
+            {
+                **DECISION,
+                "decision_id": f"{symbol}-{number}",
+                "asset_class": asset_class,
+                "symbol": symbol,
+                "decided_at": iso(moment),
+                "timeframe": ("1h", "4h", "1d")[number % 3],
+            }
+            for number, moment in enumerate(decided_at()[:120])
+        ]
     lake.land("inbox", "decisions", told, fetched="2024-01-19T00:00Z")
 
 
@@ -219,13 +297,18 @@ def build(warehouse: Warehouse, *args: str) -> None:
 
 
 def history(
-    database: Path, since: datetime, until: datetime, *, but: Sequence[str] = HINDSIGHT
+    database: Path,
+    since: datetime,
+    until: datetime,
+    *,
+    but: Sequence[str] = HINDSIGHT,
+    only: str = f"instrument_id <> '{TOLD_LATE}'",
 ) -> pa.Table:
-    """Return the decisions of a time and what they knew."""
+    """Return the decisions of a time and what they knew, but those of which a split came late."""
     with closing(connect(database)) as connection:
         return connection.sql(
             f"select * exclude ({', '.join(but)}) from silver.decision_history"
-            " where decided_at >= ? and decided_at < ? order by decision_id",
+            f" where decided_at >= ? and decided_at < ? and {only} order by decision_id",
             params=[naive(since), naive(until)],
         ).to_arrow_table()
 
@@ -256,10 +339,58 @@ def test_one_build_knows_what_each_step_knew(built: Built, step: int) -> None:
     assert_same_signals(history(built.at_once, STARTS[step], ENDS[step]), then)
 
 
+def test_what_a_late_split_changed_is_marked(built: Built) -> None:
+    """It counts from its ex-date on, whenever it was told: decisions before it was told say so."""
+    of_stock = f"instrument_id = '{TOLD_LATE}'"
+    then, now = (
+        history(path, STARTS[0], ENDS[1], only=of_stock).to_pylist()
+        for path in (built.steps[1], built.at_once)
+    )
+    changed = {
+        was["decision_id"]
+        for was, now_is in zip(then, now, strict=True)
+        if was["split_factor"] != now_is["split_factor"]
+        or was["sma_20"] != pytest.approx(now_is["sma_20"])
+    }
+    marks = "select decision_id from silver.decision_history where is_restated_context = {} and {}"
+    marked = {name for (name,) in rows(built.at_once, marks.format(True, of_stock))}
+    assert len(changed) > 20
+    assert changed <= marked
+    same = marks.format(False, of_stock + f" and bar_end_at < timestamp '{LATE_SPLIT}'")
+    assert len(rows(built.at_once, same)) > 5
+    assert rows(built.steps[1], marks.format(True, of_stock)) == []
+
+
+def test_every_market_is_looked_at(built: Built) -> None:
+    """Otherwise the comparisons would prove little of stocks, of currencies and of open bars."""
+    found = rows(
+        built.at_once,
+        "select instrument_id, count(close) > 60, max(split_factor), bool_or(is_restated_context)"
+        f" from silver.decision_history where instrument_id in ('{STOCK}', '{CURRENCIES}')"
+        " group by all order by all",
+    )
+    assert found == [(STOCK, True, 2, False), (CURRENCIES, True, 1, False)]
+    half_day = rows(
+        built.at_once,
+        "select count(*) from silver.decision_history"
+        " where instrument_id = 'equity:STK' and bar_end_at = timestamp '2024-01-12 18:00'",
+    )
+    assert half_day[0][0] > 0
+    for step in built.steps:
+        still_open = (
+            f"select count(*) from silver.bars where not is_final and {{}} = '{CURRENCIES}'"
+        )
+        assert rows(step, still_open.format("instrument_id"))[0][0] > 0
+    posts = (
+        "select count(*) from silver.sentiment_scores where document_type = 'post' and {} = '{}'"
+    )
+    assert rows(built.at_once, posts.format("instrument_id", COIN)) == [(STEPS,)]
+
+
 def test_steps_equal_a_full_refresh(built: Built) -> None:
     """Also in the hindsight columns, and in what the history of bars and the observations hold."""
     tables = [
-        history(path, STARTS[0], ENDS[-1], but=("_row",))
+        history(path, STARTS[0], ENDS[-1], but=("_row",), only="true")
         for path in (built.steps[-1], built.at_once)
     ]
     assert_same_signals(*tables)
@@ -332,7 +463,8 @@ def test_corrections_reach_decisions_of_every_timeframe(built: Built) -> None:
         " from silver.int_signals__observed as restated"
         " inner join silver.market_data_enriched as today"
         " using (instrument_id, timeframe, bar_start_at)"
-        " where restated.is_restated and restated.regime is not null group by all order by all",
+        " where restated.is_restated and restated.regime is not null"
+        f" and instrument_id = '{COIN}' group by all order by all",
     )
     assert [timeframe for timeframe, _, _ in counts] == ["15m", "1h", "4h", "5m"]
     assert all(others > 20 for _, _, others in counts)
@@ -378,7 +510,7 @@ def test_sentiment_is_the_mean_of_what_was_worded_so(built: Built) -> None:
         ).fetchall()
         decisions = connection.execute(
             "select decided_at, sentiment_score, sentiment_document_count, sentiment_at"
-            " from silver.decision_history"
+            f" from silver.decision_history where instrument_id = '{COIN}'"
         ).fetchall()
     assert any(until for _, _, until in scores)
     counts = set()
@@ -429,7 +561,8 @@ def test_a_build_without_news_looks_at_nothing_again(built: Built) -> None:
     """But where there was nothing to see: what is there is kept as it is, to the bit."""
     due = (
         "select count(*) filter (where is_due), count(*) filter (where is_due and timeframe <> '1m'"
-        " and observed_at > timestamp '2024-01-15'), count(*) > 0"
+        " and observed_at > timestamp '2024-01-15' and (timeframe in ('1h', '4h', '1d')"
+        f" or instrument_id = '{COIN}')), count(*) > 0"
         " from staging.int_signals__observations"
     )
     looked, seen, _ = rows(built.at_once, due)[0]

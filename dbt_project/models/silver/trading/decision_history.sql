@@ -18,6 +18,10 @@ sentiment_scores as (
     where instrument_id is not null
 ),
 
+late_splits as (
+    select * from {{ ref('int_decisions__late_splits') }}
+),
+
 asset_classes as (
     select * from {{ ref('asset_classes') }}
 ),
@@ -60,6 +64,7 @@ timeframe_views as (
         observed.direction,
         observed.regime,
         observed.available_at,
+        observed.session_date,
         observed.is_restated
     from in_sessions
     inner join observed
@@ -77,6 +82,7 @@ across_timeframes as (
         max(regime) filter (where timeframe = '{{ timeframe }}') as regime_{{ timeframe }},
         {% endfor %}
         max(available_at) as available_at,
+        max(session_date) as last_session_date,
         bool_or(is_restated) as is_restated
     from timeframe_views
     group by decision_id
@@ -116,6 +122,32 @@ sentiment as (
     group by sentiment_days.decision_id
 ),
 
+-- A split changes all that is seen of the bars after it.
+seen_until as (
+    select
+        decisions.decision_id,
+        decisions.instrument_id,
+        decisions.decided_at,
+        greatest(observed.session_date, across_timeframes.last_session_date) as session_date
+    from decisions
+    left join observed
+        on
+            decisions.instrument_id = observed.instrument_id
+            and decisions.timeframe = observed.timeframe
+            and decisions.decided_at = observed.observed_at
+    left join across_timeframes on decisions.decision_id = across_timeframes.decision_id
+),
+
+seen_with_late_splits as (
+    select distinct seen_until.decision_id
+    from seen_until
+    inner join late_splits
+        on
+            seen_until.instrument_id = late_splits.instrument_id
+            and seen_until.session_date >= late_splits.ex_date
+            and seen_until.decided_at < late_splits.told_at
+),
+
 with_context as (
     select
         decisions.*,
@@ -136,8 +168,9 @@ with_context as (
         sentiment.available_at as sentiment_at,
         greatest(observed.available_at, across_timeframes.available_at, sentiment.available_at)
             as context_available_at,
-        coalesce(observed.is_restated, false) or coalesce(across_timeframes.is_restated, false)
-            as is_restated_context
+        coalesce(observed.is_restated, false)
+        or coalesce(across_timeframes.is_restated, false)
+        or seen_with_late_splits.decision_id is not null as is_restated_context
     from decisions
     left join observed
         on
@@ -146,6 +179,8 @@ with_context as (
             and decisions.decided_at = observed.observed_at
     left join across_timeframes on decisions.decision_id = across_timeframes.decision_id
     left join sentiment on decisions.decision_id = sentiment.decision_id
+    left join seen_with_late_splits
+        on decisions.decision_id = seen_with_late_splits.decision_id
 ),
 
 final as (
