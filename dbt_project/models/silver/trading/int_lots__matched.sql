@@ -248,9 +248,9 @@ final as (
                 then {{ exact_quotient('closing_price_units', 'closing_units_per_share') }}
             when closing_price_size is not null
                 then cast(
-                    least(closing_price_size / cast(closing_units_per_share as double), 1e19)
-                    as decimal(38, 18)
-                )
+                        least(closing_price_size / cast(closing_units_per_share as double), 1e19)
+                        as decimal(38, 18)
+                    )
         end as exit_price,
         {{ amount_of_part('opening_until', 'opening') }}
         - {{ amount_of_part('opening_from', 'opening') }} as entry_amount_base,
