@@ -471,7 +471,7 @@ def test_portfolios_are_worth_what_is_held(world: World) -> None:
         found[account][day] = values
     for account, fills in list(world.fills.items())[::10]:
         last_paid: dict[str, tuple[Fraction, datetime]] = {}
-        previous = None
+        previous = Decimal(0)
         realized = fees = Fraction(0)
         growth = highest = 1.0
         for day in sorted(found[account]):
@@ -508,12 +508,14 @@ def test_portfolios_are_worth_what_is_held(world: World) -> None:
             fees += Fraction(found_fees)
             identity = 100000 + realized + Fraction(unrealized) - fees
             assert abs(Fraction(equity) - identity) < TIGHT, where
-            if previous is not None and previous > 0:
-                assert daily_return == pytest.approx(
-                    float(equity / previous) - 1, rel=1e-9, abs=1e-9
-                )
-            else:
-                assert daily_return is None
+            # What was paid in on the first day works from then on.
+            deposit = 100000 if day == FIRST else 0
+            capital = previous + deposit
+            assert daily_return == (
+                pytest.approx(float(equity / capital) - 1, rel=1e-9, abs=1e-9)
+                if capital > 0
+                else None
+            ), where
             previous = equity
             growth = 0.0 if daily_return is not None and daily_return <= -1 else growth
             growth *= 1 + (daily_return or 0)

@@ -120,11 +120,10 @@ with_equity as (
 with_returns as (
     select
         *,
-        case
-            when previous_equity_base > 0
-                then cast(equity_base - net_deposits_base as double)
-                    / cast(previous_equity_base as double) - 1
-        end as daily_return
+        {{ daily_return(
+            'equity_base - coalesce(previous_equity_base, 0) - net_deposits_base',
+            capital_at_work('previous_equity_base', 'net_deposits_base'),
+        ) }} as daily_return
     from with_equity
 ),
 

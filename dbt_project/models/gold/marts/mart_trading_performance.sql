@@ -159,8 +159,9 @@ days_of_parts as (
         account_days.date,
         coalesce(sum(results.pnl_base), 0) as pnl_base,
         sum(
-            coalesce(account_days.previous_equity_base, 0)
-            + greatest(account_days.net_deposits_base, 0)
+            {{ capital_at_work(
+                'account_days.previous_equity_base', 'account_days.net_deposits_base'
+            ) }}
         ) as capital_base
     from spans
     inner join account_days
@@ -207,8 +208,7 @@ days as (
         {{ keys | join(',\n        ') }},
         date,
         pnl_base,
-        cast(pnl_base as double) / cast(case when capital_base > 0 then capital_base end as double)
-            as daily_return
+        {{ daily_return('pnl_base', 'capital_base') }} as daily_return
     from days_of_parts
     union all
     select
