@@ -5,12 +5,15 @@ Nothing here knows the warehouse's SQL. Ratios take daily returns as a series by
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from types import ModuleType
+from typing import Any
 
 import empyrical
 import pandas as pd
+import pytest
 
 # quantstats imports the downloader it offers; nothing is downloaded here, and it is not installed.
 sys.modules.setdefault("yfinance", ModuleType("yfinance"))
@@ -24,6 +27,8 @@ RATIOS_OF_EMPYRICAL = (
     "total_return", "annualized_return", "volatility_annualized", "sharpe_annualized",
     "sortino_annualized", "calmar", "max_drawdown", "var_95_historical",
 )  # fmt: skip
+
+TRADES_OF_QUANTSTATS = ("win_rate", "profit_factor", "average_win", "average_loss", "expectancy")
 
 
 def ratios_of_quantstats(returns: pd.Series, periods_per_year: int) -> Mapping[str, float]:
@@ -57,6 +62,59 @@ def ratios_of_empyrical(returns: pd.Series, periods_per_year: int) -> Mapping[st
         "max_drawdown": empyrical.max_drawdown(returns),
         "var_95_historical": empyrical.value_at_risk(returns),
     }
+
+
+def trades_of_quantstats(pnls: pd.Series) -> Mapping[str, float]:
+    """Return each measure of trades as quantstats has it of their profits; not finite if none.
+
+    It leaves trades that gained and lost nothing out of the whole, so its win rate is given by all
+    trades here; and it has no expectancy but what its averages and win rate come to.
+    """
+    stats = quantstats.stats
+    won, decided = stats.win_rate(pnls, prepare_returns=False), (pnls != 0).mean()
+    win = stats.avg_win(pnls, prepare_returns=False)
+    loss = stats.avg_loss(pnls, prepare_returns=False)
+    means = [won * win if won > 0 else 0.0, (1 - won) * loss if won < 1 and decided > 0 else 0.0]
+    return {
+        "win_rate": won * decided,
+        "profit_factor": stats.profit_factor(pnls, prepare_returns=False)
+        if (pnls < 0).any()
+        else math.nan,
+        "average_win": win,
+        "average_loss": loss,
+        "expectancy": decided * sum(means),
+    }
+
+
+def compare_ratios(row: Mapping[str, Any], returns: pd.Series) -> Counter[str]:
+    """Compare a row of the mart with what others make of its returns; return what was compared.
+
+    Nothing is where returns do not vary: there others divide by nothing, or by what rounding
+    leaves; nor where one is below -1: they go on with a negative fortune.
+    """
+    compared: Counter[str] = Counter()
+    if returns.nunique() < 2 or returns.min() < -1:
+        return compared
+    for oracle in (ratios_of_quantstats, ratios_of_empyrical):
+        _compare(row, oracle(returns, row["periods_per_year"]), compared)
+    return compared
+
+
+def compare_trades(row: Mapping[str, Any], pnls: Sequence[float]) -> Counter[str]:
+    """Compare a row of the mart with what quantstats makes of its trades' profits."""
+    compared: Counter[str] = Counter()
+    if pnls:
+        _compare(row, trades_of_quantstats(pd.Series(pnls, dtype=float)), compared)
+    return compared
+
+
+def _compare(row: Mapping[str, Any], theirs: Mapping[str, float], compared: Counter[str]) -> None:
+    for name, expected in theirs.items():
+        if not math.isfinite(expected):
+            assert row[name] is None, (row, name)
+            continue
+        assert row[name] == pytest.approx(float(expected), rel=1e-9, abs=1e-9), (row, name)
+        compared[name] += 1
 
 
 def largest_drawdown(returns: pd.Series) -> tuple[date, date, date] | None:
