@@ -31,6 +31,17 @@ from ingest.simulated_trading import (
 from orchestration import publication
 from orchestration.run_records import latest_record
 from orchestration.summary import EXAMPLES
+from tests.dbt.performance_oracles import compare_ratios, compare_trades
+from tests.dbt.performance_world import (
+    days_in,
+    days_of_entities,
+    key_of,
+    returns_of,
+    trades_in,
+    trades_of_entities,
+    world_of,
+)
+from tests.dbt.planted import table
 from tests.orchestration.warehouses import copied, executable, files_below, query, tapehouse
 
 SAMPLE = PROJECT_ROOT / "data" / "sample" / "wiki_prices.csv.gz"
@@ -307,6 +318,23 @@ def performance(market: Path) -> Mapping[str, Mapping[str, object]]:
         " where entity_type = 'strategy' and period_type = 'all' and is_simulated",
     )
     return {str(row[0]): dict(zip(columns, row, strict=True)) for row in found}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_performance_is_what_others_make_of_it(market: Path) -> None:
+    """All that traded the sample, in all, every year, and the Mays; to 1e-9."""
+    world = world_of(market)
+    days, trades = days_of_entities(world), trades_of_entities(world)
+    compared: Counter[tuple[str, str]] = Counter()
+    for row in table(market, "gold.mart_trading_performance"):
+        if row["period_type"] == "month" and row["period_start"].month != 5:
+            continue
+        pnls = [float(trade[1]) for trade in trades_in(row, trades[key_of(row)])]
+        counts = compare_ratios(row, returns_of(days_in(row, days))) + compare_trades(row, pnls)
+        compared[row["entity_type"], row["period_type"]] += len(counts) > 10
+    assert len(compared) == 4 * 3
+    assert min(compared.values()) > 1
+    assert sum(compared.values()) > 150
 
 
 # -- the file ------------------------------------------------------------------------------------
