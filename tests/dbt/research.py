@@ -20,7 +20,7 @@ from tests.dbt.warehouse import PROJECT, WITHOUT_TESTS, Warehouse, connect, rows
 
 Row = Sequence[Any]
 
-SEEDS = ("asset_classes", "timeframes", "precedence")
+SEEDS = ("accounts", "asset_classes", "timeframes", "precedence")
 UPSTREAM: Mapping[str, Mapping[str, pa.DataType]] = {
     "silver.fundamentals": {
         "instrument_id": pa.string(),
@@ -60,7 +60,9 @@ UPSTREAM: Mapping[str, Mapping[str, pa.DataType]] = {
     },
     "silver.trade_lifecycle": {
         "lot_id": pa.string(),
+        "account_id": pa.string(),
         "instrument_id": pa.string(),
+        "symbol": pa.string(),
         "status": pa.string(),
         "opened_at": pa.timestamp("us"),
         "base_currency": pa.string(),

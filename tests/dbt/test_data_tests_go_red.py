@@ -301,9 +301,9 @@ CASES: Mapping[str, tuple[str, ...]] = {
             "bar_count = -1",
             "time_share = 1.1",
             "mean_return = null",
-            "annualized_volatility = -0.1",
+            "volatility_annualized = -0.1",
             "max_drawdown = 0.1",
-            "hit_rate = 1.1",
+            "positive_bar_share = 1.1",
             "compound_return = -1",
         )
     ),
@@ -317,6 +317,10 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set trade_count = 1, win_rate = null where " + ONE_ROW,
         "update {table} set trade_count = 1, win_rate = 1.5 where " + ONE_ROW,
         "update {table} set base_currency = 'USD', net_pnl_base = null where " + ONE_ROW,
+        "update {table} set simulated_trade_count = 1, simulated_win_rate = null where " + ONE_ROW,
+        "update {table} set simulated_trade_count = 1, simulated_win_rate = 1.5 where " + ONE_ROW,
+        "update {table} set simulated_base_currency = 'USD', simulated_net_pnl_base = null"
+        " where " + ONE_ROW,
     ),
     "mart_regime_transitions_probabilities_are_of_their_counts": (
         "update {table} set transition_count = 0 where " + ONE_ROW,

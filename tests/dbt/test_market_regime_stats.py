@@ -1,6 +1,6 @@
 """What follows a regime, held against pandas on random series."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,9 +15,10 @@ STEPS = {"1d": timedelta(days=1), "1h": timedelta(hours=1)}
 BARS_PER_YEAR = {("crypto", "1d"): 365, ("crypto", "1h"): 365 * 24, ("equity", "1h"): 252 * 7}
 REGIMES = ("trend_up", "trend_down", "range", "volatile")
 COLUMNS = (
-    "bar_count", "time_share", "mean_return", "annualized_return", "compound_return",
-    "annualized_volatility", "max_drawdown", "hit_rate", "spell_count", "mean_spell_bars",
-    "median_spell_bars", "max_spell_bars", "trade_count", "win_rate", "net_pnl_base",
+    "bar_count", "time_share", "mean_return", "mean_return_annualized", "compound_return",
+    "volatility_annualized", "max_drawdown", "positive_bar_share", "spell_count",
+    "mean_spell_bars", "median_spell_bars", "max_spell_bars", "trade_count", "win_rate",
+    "net_pnl_base", "simulated_trade_count", "simulated_win_rate", "simulated_net_pnl_base",
 )  # fmt: skip
 
 
@@ -63,10 +64,15 @@ def lots() -> Iterator[Row]:
         opened = START + timedelta(hours=float(rng.uniform(-50, 24 * 400)))
         status = "open" if number % 10 == 0 else "closed"
         pnl = Decimal(f"{rng.normal(0, 100):.12f}")
-        yield (f"{number}", "crypto:A", status, opened, "USD", pnl)
-    yield ("far", "crypto:A", "closed", START + timedelta(days=500), "USD", Decimal(1))
-    yield ("euro", "equity:B", "closed", START + timedelta(hours=300, minutes=5), "EUR", Decimal(2))
-    yield ("dollar", "equity:B", "closed", START + timedelta(hours=310), "USD", Decimal(3))
+        account = "SIM-CRYPTO" if number % 7 < 3 else "main"
+        yield (f"{number}", account, "crypto:A", "A", status, opened, "USD", pnl)
+    main = ("main", "crypto:A", "A", "closed")
+    yield ("far", *main, START + timedelta(days=500), "USD", Decimal(1))
+    other = ("main", "equity:B", "B", "closed")
+    yield ("euro", *other, START + timedelta(hours=300, minutes=5), "EUR", Decimal(2))
+    yield ("dollar", *other, START + timedelta(hours=310), "USD", Decimal(3))
+    made_up = ("main", "equity:B", "SIM-B", "closed")
+    yield ("made up", *made_up, START + timedelta(hours=311), "EUR", Decimal(-4))
 
 
 LOTS = list(lots())
@@ -86,6 +92,16 @@ def deepest(path: pd.Series) -> float:
     return float((path / path.cummax() - 1).min())
 
 
+def trade_results(
+    trades: Sequence[tuple[str, Decimal, str]],
+) -> tuple[int, float | None, float | None]:
+    """Return how many trades there are, the share of those won, and what they earned together."""
+    pnl = [amount for _, amount, _ in trades]
+    won = sum(amount > 0 for amount in pnl) / len(pnl) if pnl else None
+    is_one_currency = len({currency for *_, currency in trades}) == 1
+    return len(pnl), won, float(sum(pnl)) if is_one_currency else None
+
+
 def expected_stats(key: tuple[str, str, str]) -> Mapping[str, tuple[object, ...]]:
     instrument_id, asset_class, timeframe = key
     frame = SERIES[key]
@@ -93,14 +109,15 @@ def expected_stats(key: tuple[str, str, str]) -> Mapping[str, tuple[object, ...]
     known = frame[frame["regime"].notna()]
     spells = known.groupby("spell")["regime"].agg(["first", "size"])
     step, per_year = STEPS[timeframe], BARS_PER_YEAR[asset_class, timeframe]
-    trades: list[tuple[str, Decimal, str]] = []
-    for _, owner, status, opened, currency, pnl in LOTS:
+    trades: dict[bool, list[tuple[str, Decimal, str]]] = {False: [], True: []}
+    for _, account, owner, symbol, status, opened, currency, pnl in LOTS:
         bar = (opened - START) // step - 1
         if owner != instrument_id or status != "closed" or bar < 0:
             continue
         last = min(bar, len(frame) - 1)
         if opened < START + (last + 1) * step + timedelta(days=7) and last in known.index:
-            trades.append((known["regime"][last], pnl, currency))
+            is_simulated = account == "SIM-CRYPTO" or symbol == "SIM-B"
+            trades[is_simulated].append((known["regime"][last], pnl, currency))
     result = {}
     for regime in (*known["regime"].unique(), "(all)"):
         mine = known if regime == "(all)" else known[known["regime"] == regime]
@@ -110,14 +127,12 @@ def expected_stats(key: tuple[str, str, str]) -> Mapping[str, tuple[object, ...]
             for _, run in (mine.groupby("spell") if regime != "(all)" else [(0, mine)])
         ]
         lengths = (spells if regime == "(all)" else spells[spells["first"] == regime])["size"]
-        pnl = [amount for name, amount, _ in trades if regime in (name, "(all)")]
-        currencies = {currency for name, _, currency in trades if regime in (name, "(all)")}
         count = len(returns)
         result[str(regime)] = (
             count,
             count / known["follows"].count() if known["follows"].count() else None,
             returns.mean() if count else None,
-            returns.mean() * per_year if count else None,
+            returns.mean() * per_year if count >= per_year / 4 else None,
             (1 + returns).prod() - 1 if count else None,
             returns.std() * per_year**0.5 if count > 1 else None,
             min(map(deepest, paths)) if count else None,
@@ -126,9 +141,8 @@ def expected_stats(key: tuple[str, str, str]) -> Mapping[str, tuple[object, ...]
             lengths.mean(),
             lengths.median(),
             lengths.max(),
-            len(pnl),
-            sum(amount > 0 for amount in pnl) / len(pnl) if pnl else None,
-            float(sum(pnl)) if len(currencies) == 1 else None,
+            *trade_results([each for each in trades[False] if regime in (each[0], "(all)")]),
+            *trade_results([each for each in trades[True] if regime in (each[0], "(all)")]),
         )
     return result
 

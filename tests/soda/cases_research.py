@@ -41,7 +41,7 @@ CASES_RESEARCH: dict[tuple[str, str], Case] = {
         published=f"update {RATIOS} set pe_ttm = 2 * pe_ttm where {ONE_RATIO}", outcome="warn"
     ),
     (STATS, "mart_market_regime_stats_have_the_promised_columns"): without_column(
-        STATS, "hit_rate"
+        STATS, "positive_bar_share"
     ),
     (STATS, "mart_market_regime_stats_keep_their_volume"): shrunk(STATS),
     (STATS, "mart_market_regime_stats_are_unique"): Case(
@@ -57,8 +57,8 @@ CASES_RESEARCH: dict[tuple[str, str], Case] = {
     (STATS, "mart_market_regime_stats_regimes_add_up_to_all"): Case(
         f"update {STATS} set bar_count = bar_count - 1 where {ONE_SERIES} and regime = 'range'"
     ),
-    (STATS, "annualized_volatility_is_not_extreme"): warns(
-        f"update {STATS} set annualized_volatility = 11 where {ONE_SERIES} and regime = 'range'"
+    (STATS, "volatility_annualized_is_not_extreme"): warns(
+        f"update {STATS} set volatility_annualized = 11 where {ONE_SERIES} and regime = 'range'"
     ),
     (STATS, "time_share_has_not_drifted"): Case(
         published=f"update {STATS} set time_share = time_share - 0.3"

@@ -2,6 +2,9 @@
 {%- set regime_known_for_days = 7 -%}
 {#- Beyond this times the price before it, it is no return but another price. -#}
 {%- set largest_return = '1e4' -%}
+{#- A mean of fewer bars than this part of a year has says nothing of a year. -#}
+{%- set annualized_from_years = 0.25 -%}
+{%- set kinds_of_trades = [('trade', 'not is_simulated'), ('simulated_trade', 'is_simulated')] -%}
 
 with bars as (
     select * from {{ ref('market_data_enriched') }}
@@ -11,6 +14,10 @@ with bars as (
 lots as (
     select * from {{ ref('trade_lifecycle') }}
     where status = 'closed'
+),
+
+accounts as (
+    select * from {{ ref('accounts') }}
 ),
 
 timeframes as (
@@ -151,9 +158,11 @@ lots_of_series as (
         lots.instrument_id,
         lots.opened_at,
         lots.net_pnl_base,
-        lots.base_currency
+        lots.base_currency,
+        coalesce(accounts.is_simulated, false) or lots.symbol like 'SIM-%' as is_simulated
     from lots
     inner join series on lots.instrument_id = series.instrument_id
+    left join accounts on lots.account_id = accounts.account_id
 ),
 
 -- The regime of the last bar that had ended when the lot was opened.
@@ -170,16 +179,19 @@ lots_in_regimes as (
     where lots_of_series.opened_at < bars.bar_end_at + interval {{ regime_known_for_days }} day
 ),
 
+-- Results of simulated trades are never added to those of real ones.
 trades_by_regime as (
     select
+        {% for kind, condition in kinds_of_trades %}
+        count(*) filter (where {{ condition }}) as {{ kind }}_count,
+        count(*) filter (where {{ condition }} and net_pnl_base > 0) as {{ kind }}_won_count,
+        sum(net_pnl_base) filter (where {{ condition }}) as {{ kind }}_net_pnl_base,
+        min(base_currency) filter (where {{ condition }}) as {{ kind }}_first_currency,
+        max(base_currency) filter (where {{ condition }}) as {{ kind }}_last_currency,
+        {% endfor %}
         instrument_id,
         timeframe,
-        regime,
-        count(*) as trade_count,
-        count(*) filter (where net_pnl_base > 0) as won_count,
-        sum(net_pnl_base) as net_pnl_base,
-        min(base_currency) as first_currency,
-        max(base_currency) as last_currency
+        regime
     from lots_in_regimes
     group by instrument_id, timeframe, regime
 ),
@@ -188,16 +200,38 @@ trades as (
     select * from trades_by_regime
     union all
     select
+        {% for kind, _ in kinds_of_trades %}
+        sum({{ kind }}_count) as {{ kind }}_count,
+        sum({{ kind }}_won_count) as {{ kind }}_won_count,
+        sum({{ kind }}_net_pnl_base) as {{ kind }}_net_pnl_base,
+        min({{ kind }}_first_currency) as {{ kind }}_first_currency,
+        max({{ kind }}_last_currency) as {{ kind }}_last_currency,
+        {% endfor %}
         instrument_id,
         timeframe,
-        '(all)' as regime,
-        sum(trade_count) as trade_count,
-        sum(won_count) as won_count,
-        sum(net_pnl_base) as net_pnl_base,
-        min(first_currency) as first_currency,
-        max(last_currency) as last_currency
+        '(all)' as regime
     from trades_by_regime
     group by instrument_id, timeframe
+),
+
+trade_results as (
+    select
+        {% for kind, _ in kinds_of_trades %}
+        {{ kind }}_count,
+        {{ kind }}_won_count / nullif({{ kind }}_count, 0) as {{ kind }}_win_rate,
+        case
+            when {{ kind }}_first_currency = {{ kind }}_last_currency
+                then {{ kind }}_first_currency
+        end as {{ kind }}_currency,
+        case
+            when {{ kind }}_first_currency = {{ kind }}_last_currency
+                then cast({{ kind }}_net_pnl_base as decimal(38, 12))
+        end as {{ kind }}_net_pnl_base,
+        {% endfor %}
+        instrument_id,
+        timeframe,
+        regime
+    from trades
 ),
 
 measures as (
@@ -232,26 +266,29 @@ final as (
         cast(measures.bar_count as bigint) as bar_count,
         measures.bar_count / nullif(measures.all_bar_count, 0) as time_share,
         measures.mean_return,
-        measures.mean_return * measures.bars_per_year as annualized_return,
+        case
+            when measures.bar_count >= measures.bars_per_year * {{ annualized_from_years }}
+                then measures.mean_return * measures.bars_per_year
+        end as mean_return_annualized,
         case
             when measures.log_return_sum < 700
                 then exp(cast(measures.log_return_sum as double)) - 1
         end as compound_return,
-        sqrt(measures.variance * measures.bars_per_year) as annualized_volatility,
+        sqrt(measures.variance * measures.bars_per_year) as volatility_annualized,
         measures.max_drawdown,
-        measures.positive_bar_count / nullif(measures.bar_count, 0) as hit_rate,
+        measures.positive_bar_count / nullif(measures.bar_count, 0) as positive_bar_share,
         spell_lengths.spell_count,
         spell_lengths.mean_spell_bars,
         spell_lengths.median_spell_bars,
         spell_lengths.max_spell_bars,
-        cast(coalesce(trades.trade_count, 0) as bigint) as trade_count,
-        trades.won_count / trades.trade_count as win_rate,
-        case when trades.first_currency = trades.last_currency then trades.first_currency end
-            as base_currency,
-        case
-            when trades.first_currency = trades.last_currency
-                then cast(trades.net_pnl_base as decimal(38, 12))
-        end as net_pnl_base,
+        cast(coalesce(trade_results.trade_count, 0) as bigint) as trade_count,
+        trade_results.trade_win_rate as win_rate,
+        trade_results.trade_currency as base_currency,
+        trade_results.trade_net_pnl_base as net_pnl_base,
+        cast(coalesce(trade_results.simulated_trade_count, 0) as bigint) as simulated_trade_count,
+        trade_results.simulated_trade_win_rate as simulated_win_rate,
+        trade_results.simulated_trade_currency as simulated_base_currency,
+        trade_results.simulated_trade_net_pnl_base as simulated_net_pnl_base,
         measures.last_bar_end_at
     from measures
     inner join spell_lengths
@@ -259,11 +296,11 @@ final as (
             measures.instrument_id = spell_lengths.instrument_id
             and measures.timeframe = spell_lengths.timeframe
             and measures.regime = spell_lengths.regime
-    left join trades
+    left join trade_results
         on
-            measures.instrument_id = trades.instrument_id
-            and measures.timeframe = trades.timeframe
-            and measures.regime = trades.regime
+            measures.instrument_id = trade_results.instrument_id
+            and measures.timeframe = trade_results.timeframe
+            and measures.regime = trade_results.regime
 )
 
 select * from final
