@@ -46,6 +46,14 @@ UPSTREAM: Mapping[str, Mapping[str, pa.DataType]] = {
         "valid_from": pa.date32(),
         "split_factor": pa.float64(),
     },
+    "silver.int_bars__known": {
+        "instrument_id": pa.string(),
+        "timeframe": pa.string(),
+        "session_date": pa.date32(),
+        "close": pa.float64(),
+        "known_from": pa.timestamp("us"),
+        "known_to": pa.timestamp("us"),
+    },
     "silver.market_data_enriched": {
         "instrument_id": pa.string(),
         "asset_class": pa.string(),
@@ -84,6 +92,12 @@ UPSTREAM: Mapping[str, Mapping[str, pa.DataType]] = {
         "volatility_method": pa.string(),
         "realized_variance": pa.float64(),
         "available_at": pa.timestamp("us"),
+    },
+    "staging.int_features__observations": {
+        "instrument_id": pa.string(),
+        "session_date": pa.date32(),
+        "timeframe": pa.string(),
+        "observed_at": pa.timestamp("us"),
     },
     "gold.dim_instruments": {
         "instrument_key": pa.string(),

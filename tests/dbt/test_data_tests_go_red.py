@@ -291,7 +291,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
         )
     ),
     "mart_fundamental_ratios_see_no_later_filing": (
-        "update {table} set facts_known_from = bar_end_at + interval 1 second where " + ONE_ROW,
+        "update {table} set facts_known_from = available_at + interval 1 second where " + ONE_ROW,
         "update {table} set available_at = bar_end_at - interval 1 second where " + ONE_ROW,
         "update {table} set balance_date = cast(facts_known_from as date) + 1 where " + ONE_ROW,
     ),

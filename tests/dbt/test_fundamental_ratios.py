@@ -262,19 +262,37 @@ RESTATED = [
     )
 ]
 COMPANIES = {"company": COMPANY, "losses": LOSSES, "abroad": COMPANY, "restated": RESTATED}
+LAG = timedelta(minutes=15)
+CORRECTED, CORRECTED_AT, CORRECTED_TO = "2022-05-31", at("2023-05-31"), 33.0
+"""The bar of May is corrected a year later: its price and its figures stay those of May."""
 BARS = {"2022-02-18": 30.0, "2022-02-22": 30.0, "2022-05-31": 30.0, SPLIT: 15.0, "2022-08-02": 16.0}
 
 
 def daily_bars(name: str) -> Iterator[Row]:
-    for text, close in BARS.items():
+    for text, told in BARS.items():
         end = at(f"{text}T21:00")
         factor = 2.0 if text >= SPLIT else 1.0
-        # The bar of May is corrected a year later: its figures stay those of May.
-        known = at("2023-05-31") if text == "2022-05-31" else end + timedelta(minutes=15)
+        is_corrected = text == CORRECTED
+        close, known = (CORRECTED_TO, CORRECTED_AT) if is_corrected else (told, end + LAG)
         yield (
             *(name, text, f"equity:{name}", day(text), close + 1, close - 1, close),
             *(factor, None, end, known),
         )
+
+
+def known_closes(name: str) -> Iterator[Row]:
+    """Return what was known of the bar that was corrected; another one's hours are no matter."""
+    bar = (f"equity:{name}", "1d", day(CORRECTED))
+    first = at(f"{CORRECTED}T21:00") + LAG
+    yield (*bar, BARS[CORRECTED], first, CORRECTED_AT)
+    yield (*bar, CORRECTED_TO, CORRECTED_AT, at("9999-12-31"))
+    yield (bar[0], "1h", bar[2], 7.0, first, at("9999-12-31"))
+
+
+def observations(name: str) -> Iterator[Row]:
+    for text in BARS:
+        for timeframe in ("1d", "1h"):
+            yield f"equity:{name}", day(text), timeframe, at(f"{text}T21:00") + LAG
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +316,11 @@ def research(tmp_path_factory: pytest.TempPathFactory) -> Research:
         ],
     )
     made.set("gold.fct_daily_bars", [bar for name in COMPANIES for bar in daily_bars(name)])
+    made.set("silver.int_bars__known", [bar for name in COMPANIES for bar in known_closes(name)])
+    made.set(
+        "staging.int_features__observations",
+        [row for name in COMPANIES for row in observations(name)],
+    )
     made.set(
         "gold.dim_instruments",
         [(name, "EUR" if name == "abroad" else "USD") for name in COMPANIES],
@@ -369,10 +392,13 @@ def test_figures_filed_before_and_after_a_split_are_brought_to_one_unit(research
     assert found[5] is None, "revenue is not known of that year"
 
 
-def test_a_correction_of_the_price_brings_no_later_filing(research: Research) -> None:
-    """The bar of May is known in 2023, when the filing of August was: it keeps that of February."""
-    found = ratios(research, "company", "2022-05-31", "facts_known_from, available_at")
-    assert found == (at("2022-02-20"), at("2023-05-31"))
+def test_a_correction_of_the_price_changes_no_earlier_row(research: Research) -> None:
+    """The bar of May is corrected in 2023, when the filing of August is known."""
+    found = ratios(
+        research, "company", CORRECTED, "price, pe_ttm, market_cap, facts_known_from, available_at"
+    )
+    known_at = at(f"{CORRECTED}T21:15")
+    assert found == (30, pytest.approx(20), 3000, at("2022-02-20"), known_at)
 
 
 def test_what_has_no_meaning_is_null(research: Research) -> None:

@@ -6,26 +6,62 @@ instruments as (
     select * from {{ ref('dim_instruments') }}
 ),
 
+observations as (
+    select * from {{ ref('int_features__observations') }}
+    where timeframe = '1d'
+),
+
+-- What was known of bars that were told differently over time, and when.
+known_bars as (
+    select * from {{ ref('int_bars__known') }}
+    where timeframe = '1d'
+),
+
 figures as (
     select * from {{ ref('int_fundamentals__trailing') }}
 ),
 
--- By the close: a bar that is corrected later still has the filings of its day.
-known as (
+-- The close as it was known just after the session, as in ml_features: a later correction is not.
+closes as (
     select
         daily_bars.instrument_key,
+        daily_bars.instrument_id,
         daily_bars.session_date,
-        daily_bars.close,
+        coalesce(known_bars.close, daily_bars.close) as close,
         daily_bars.split_factor,
         daily_bars.bar_end_at,
-        daily_bars.available_at,
-        figures.*
+        observations.observed_at,
+        greatest(
+            observations.observed_at, coalesce(known_bars.known_from, daily_bars.available_at)
+        ) as available_at
     from daily_bars
+    inner join observations
+        on
+            daily_bars.instrument_id = observations.instrument_id
+            and daily_bars.session_date = observations.session_date
+    left join known_bars
+        on
+            daily_bars.instrument_id = known_bars.instrument_id
+            and daily_bars.session_date = known_bars.session_date
+            and observations.observed_at >= known_bars.known_from
+            and observations.observed_at < known_bars.known_to
+),
+
+known as (
+    select
+        closes.instrument_key,
+        closes.session_date,
+        closes.close,
+        closes.split_factor,
+        closes.bar_end_at,
+        closes.available_at,
+        figures.*
+    from closes
     asof inner join figures
         on
-            daily_bars.instrument_id = figures.instrument_id
-            and daily_bars.bar_end_at >= figures.valid_from
-    where daily_bars.bar_end_at < figures.valid_to
+            closes.instrument_id = figures.instrument_id
+            and closes.observed_at >= figures.valid_from
+    where closes.observed_at < figures.valid_to
 ),
 
 -- A price in one currency by figures in another is no ratio.
