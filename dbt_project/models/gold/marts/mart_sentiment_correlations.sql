@@ -20,7 +20,9 @@ outcomes as (
         instrument_id,
         session_no,
         '{{ outcome }}' as outcome,
-        {{ outcome }} as value
+        {{ outcome }} as value,
+        {{ 'volatility_method' if outcome == 'realized_volatility' else 'cast(null as varchar)' }}
+            as volatility_method
     from daily_sentiment
     where abs({{ outcome }}) < {{ largest_outcome }}
     {%- if not loop.last %}
@@ -34,6 +36,7 @@ pairs as (
         daily_sentiment.instrument_id,
         lags.lag_sessions,
         outcomes.outcome,
+        outcomes.volatility_method,
         daily_sentiment.sentiment_score as score,
         outcomes.value
     from daily_sentiment
@@ -50,6 +53,7 @@ centred as (
         instrument_id,
         lag_sessions,
         outcome,
+        volatility_method,
         score,
         value,
         score - {{ exact_mean('score', 'over series') }} as score_deviation,
@@ -66,6 +70,7 @@ samples as (
         '(all)' as instrument_id,
         lag_sessions,
         outcome,
+        volatility_method,
         score_deviation as score,
         value_deviation as value,
         score_deviation,
@@ -87,6 +92,8 @@ sums as (
         lag_sessions,
         outcome,
         count(*) as pair_count,
+        string_agg(distinct volatility_method, ', ' order by volatility_method)
+            as volatility_methods,
         cast(sum({{ exact_fraction('score_deviation * value_deviation') }}) as double)
             as product_sum,
         cast(sum({{ exact_fraction('score_deviation * score_deviation') }}) as double)
@@ -124,7 +131,8 @@ final as (
         case
             when abs(correlations.rank_correlation) > 1 then sign(correlations.rank_correlation)
             else correlations.rank_correlation
-        end as spearman
+        end as spearman,
+        sums.volatility_methods
     from sums
     left join correlations
         on
