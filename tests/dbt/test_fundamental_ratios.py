@@ -197,6 +197,48 @@ CASES: Mapping[str, tuple[Sequence[Fact], Sequence[Trailing]]] = {
     "what is stale when it is told": ([year("2015-12-31", 1, "2018-01-01", "2015-01-01")], []),
 }
 
+# A year's revenue beside that of the days a year before: 420 = 400 + 110 - 90, then 430, as 2021 is
+# told anew long after it was the latest. From 2022-09-24 to 2023-09-30 are 371 days.
+GROWTH: Mapping[str, tuple[Sequence[Fact], Sequence[tuple[str, str, float, float | None]]]] = {
+    "grown": (
+        [
+            quarter("2021-01-01", "2021-03-31", 90, "2021-05-01"),
+            year("2021-12-31", 400, "2022-02-20", "2021-01-01"),
+            quarter("2022-01-01", "2022-03-31", 110, "2022-05-01"),
+            year("2022-12-31", 500, "2023-02-20", "2022-01-01"),
+            quarter("2023-01-01", "2023-03-31", 130, "2023-05-01"),
+            year("2021-12-31", 410, "2023-06-01", "2021-01-01"),
+        ],
+        [
+            ("2022-02-20", "2022-05-01", 400, None),
+            ("2022-05-01", "2023-02-20", 420, None),
+            ("2023-02-20", "2023-05-01", 500, 400),
+            ("2023-05-01", "2023-06-01", 520, 420),
+            ("2023-06-01", "2024-09-30", 520, 430),
+        ],
+    ),
+    "grown in weeks": (
+        [
+            year("2022-09-24", 1000, "2022-10-28", "2021-09-26"),
+            year("2023-09-30", 1100, "2023-11-03", "2022-09-25"),
+        ],
+        [
+            ("2022-10-28", "2023-11-03", 1000, None),
+            ("2023-11-03", "2025-03-30", 1100, 1000),
+        ],
+    ),
+    "a year that began on other days": (
+        [
+            year("2022-06-22", 1000, "2022-08-01", "2021-06-23"),
+            year("2023-06-30", 1100, "2023-08-01", "2022-07-01"),
+        ],
+        [
+            ("2022-08-01", "2023-08-01", 1000, None),
+            ("2023-08-01", "2024-12-30", 1100, None),
+        ],
+    ),
+}
+
 # 100 shares, from 2022-06-01 on 200: figures of the year 2021 are in old shares, later ones in new.
 SPLIT, PERIOD = "2022-06-01", {"start": "2021-01-01", "end": "2021-12-31", "known": "2022-02-20"}
 COMPANY = [
@@ -298,7 +340,8 @@ def observations(name: str) -> Iterator[Row]:
 @pytest.fixture(scope="module")
 def research(tmp_path_factory: pytest.TempPathFactory) -> Research:
     made = Research(tmp_path_factory.mktemp("fundamentals") / "warehouse")
-    told = {**{name: facts for name, (facts, _) in CASES.items()}, **COMPANIES, **RANDOM}
+    worked = {name: facts for name, (facts, _) in (*CASES.items(), *GROWTH.items())}
+    told = {**worked, **COMPANIES, **RANDOM}
     made.set(
         "silver.fundamentals",
         [
@@ -337,6 +380,18 @@ def test_a_trailing_year_worked_by_hand(research: Research, case: str) -> None:
         " order by valid_from"
     )
     assert found == [(at(a), at(b), day(end), value) for a, b, end, value in CASES[case][1]]
+
+
+@pytest.mark.parametrize("case", GROWTH)
+def test_revenue_is_beside_that_of_the_same_days_a_year_before(
+    research: Research, case: str
+) -> None:
+    found = research.ask(
+        "select valid_from, valid_to, revenue_ttm, revenue_ttm_year_before"
+        f" from silver.int_fundamentals__trailing where instrument_id = 'equity:{case}'"
+        " order by valid_from"
+    )
+    assert found == [(at(a), at(b), *values) for a, b, *values in GROWTH[case][1]]
 
 
 # -- ratios ----------------------------------------------------------------------------------------
@@ -537,19 +592,34 @@ def of_quarters(reported: Mapping[str, float], since: Periods, end: str) -> floa
     return total
 
 
+def year_before(known: Mapping[tuple[Any, ...], float], end: str) -> float | None:
+    """Return the revenue of the trailing year that ended a year before, however old that is."""
+    then = (pd.Timestamp(end) - pd.DateOffset(years=1)).date()
+    for other in sorted({key[3] for key in known}):
+        value = trailing_year(known, "revenue", other)
+        if abs((day(other) - then).days) <= 7 and value is not None:
+            return value
+    return None
+
+
 def expected_at(facts: Sequence[Fact], moment: datetime) -> tuple[Any, ...]:
-    """Return income's end, revenue, net income, the balance's date and assets."""
+    """Return income's end, revenue, of the year before too, net income, balance date and assets."""
     known = known_at(facts, moment)
     fresh = [
         end
         for end in sorted({key[3] for key in known}, reverse=True)
         if pd.Timestamp(end) + pd.DateOffset(months=18) > moment
     ]
-    income: tuple[Any, ...] = (None, None, None)
+    income: tuple[Any, ...] = (None, None, None, None)
     for end in fresh:
         found = [trailing_year(known, concept, end) for concept in ("revenue", "net_income")]
         if any(value is not None for value in found):
-            income = (day(end), *found)
+            income = (
+                day(end),
+                found[0],
+                year_before(known, end) if found[0] is not None else None,
+                found[1],
+            )
             break
     assets = {key[3]: value for key, value in known.items() if key[0] == "total_assets"}
     dates = [end for end in fresh if end in assets]
@@ -563,7 +633,8 @@ def test_what_is_known_is_what_a_plain_reading_of_the_filings_gives(
 ) -> None:
     facts = RANDOM[name]
     found = research.ask(
-        "select valid_from, valid_to, income_period_end_date, revenue_ttm, net_income_ttm,"
+        "select valid_from, valid_to, income_period_end_date, revenue_ttm,"
+        " revenue_ttm_year_before, net_income_ttm,"
         " balance_date, total_assets"
         f" from silver.int_fundamentals__trailing where instrument_id = 'equity:{name}'"
         " order by valid_from"

@@ -124,7 +124,8 @@ then_known_closes as (
     group by sessions.instrument_id, sessions.session_no
 ),
 
--- Cash per share, in the shares of the first session; of the first session from its ex-date on.
+-- Cash per share, in the shares of the first session; of the first session from its ex-date on: an
+-- action is available then, for it was announced before, whenever a vendor told it.
 cash as (
     select
         corporate_actions.instrument_id,
@@ -331,7 +332,7 @@ sentiment as (
     group by sessions.instrument_id, sessions.session_no
 ),
 
--- -- fundamentals: what was known then, and a year before -----------------------------------------
+-- -- fundamentals: what was known then ------------------------------------------------------------
 
 figures_then as (
     select
@@ -354,21 +355,8 @@ figures_then as (
 ),
 
 figures as (
-    select
-        figures_then.*,
-        case
-            when
-                a_year_before.valid_to > figures_then.observed_at - interval 1 year
-                and a_year_before.provider = figures_then.provider
-                and coalesce(a_year_before.currency, '') = coalesce(figures_then.currency, '')
-                then a_year_before.revenue_ttm
-        end as earlier_revenue
-    from figures_then
-    asof left join known_figures as a_year_before
-        on
-            figures_then.instrument_id = a_year_before.instrument_id
-            and figures_then.observed_at - interval 1 year >= a_year_before.valid_from
-    where figures_then.valid_to > figures_then.observed_at
+    select * from figures_then
+    where valid_to > observed_at
 ),
 
 filings as (
@@ -457,7 +445,7 @@ final as (
         {% for name, numerator, denominator in ratios %}
         {{ ratio_of_positive('figures.' ~ numerator, 'figures.' ~ denominator) }} as {{ name }},
         {% endfor %}
-        {{ ratio_of_positive('figures.revenue_ttm', 'figures.earlier_revenue') }} - 1
+        {{ ratio_of_positive('figures.revenue_ttm', 'figures.revenue_ttm_year_before') }} - 1
             as revenue_growth
     from closes
     left join compared_signals as signals

@@ -9,8 +9,8 @@
 {%- set useful_for_months = stale_after_months + 13 -%}
 {%- set quarter_days = 'between 75 and 125' -%}
 {%- set known_columns = [
-    'provider', 'currency', 'income_period_end_date', 'revenue_ttm', 'gross_profit_ttm',
-    'operating_income_ttm', 'net_income_ttm', 'eps_diluted_ttm_forward',
+    'provider', 'currency', 'income_period_end_date', 'revenue_ttm', 'revenue_ttm_year_before',
+    'gross_profit_ttm', 'operating_income_ttm', 'net_income_ttm', 'eps_diluted_ttm_forward',
     'cash_flow_period_end_date', 'operating_cash_flow_ttm', 'capital_expenditure_ttm',
     'free_cash_flow_ttm', 'depreciation_and_amortization_ttm', 'balance_date', 'total_assets',
     'current_assets', 'total_liabilities', 'current_liabilities', 'total_equity', 'total_debt',
@@ -367,7 +367,7 @@ routes as (
 ),
 
 -- A better route, once there is one, stays.
-values_known as (
+routes_taken as (
     select
         series.instrument_id,
         series.provider,
@@ -381,15 +381,21 @@ values_known as (
         routes.valid_from,
         least(
             routes.valid_to,
-            routes.period_end_date + interval {{ stale_after_months }} month,
             min(routes.valid_from) over (
                 partition by routes.series_id, routes.period_end_date
                 order by routes.route
                 range between unbounded preceding and 1 preceding
             )
-        ) as valid_to
+        ) as known_to
     from routes
     inner join series on routes.series_id = series.series_id
+),
+
+values_known as (
+    select
+        *,
+        least(known_to, period_end_date + interval {{ stale_after_months }} month) as valid_to
+    from routes_taken
 ),
 
 -- What makes a statement one of its date.
@@ -425,7 +431,7 @@ latest_statements as (
 -- All figures of a statement are of one date, its latest.
 current_values as (
     select
-        values_known.* exclude (valid_from, valid_to),
+        values_known.* exclude (valid_from, valid_to, known_to),  -- noqa: RF02
         greatest(values_known.valid_from, latest_statements.known_from) as valid_from,
         least(values_known.valid_to, latest_statements.newer_known_from) as valid_to
     from values_known
@@ -438,8 +444,40 @@ current_values as (
             and values_known.period_end_date = latest_statements.period_end_date
 ),
 
+-- What is known, while they are current, of the revenues of the trailing years that ended a year
+-- before: as old as that, they are not stale.
+earlier_revenues as (
+    select
+        current_values.instrument_id,
+        current_values.provider,
+        current_values.currency,
+        'year_before' as part,
+        'revenue_year_before' as concept,
+        current_values.provider_precedence,
+        current_values.period_end_date,
+        values_known.route,
+        values_known.value,
+        greatest(current_values.valid_from, values_known.valid_from) as valid_from,
+        least(current_values.valid_to, values_known.known_to) as valid_to
+    from current_values
+    inner join values_known
+        on
+            current_values.instrument_id = values_known.instrument_id
+            and current_values.provider = values_known.provider
+            and current_values.currency = values_known.currency
+            and current_values.concept = values_known.concept
+            and abs(
+                cast(current_values.period_end_date - interval 1 year as date)
+                - values_known.period_end_date
+            ) <= 7
+    where current_values.concept = 'revenue'
+),
+
 pieces as (
     select * from current_values
+    where valid_from < valid_to
+    union all
+    select * from earlier_revenues
     where valid_from < valid_to
 ),
 
@@ -494,18 +532,19 @@ sources as (
         {% for concept in concepts %}
         max(value) filter (where concept = '{{ concept }}') as {{ concept }},
         {% endfor %}
+        max(value) filter (where concept = 'revenue_year_before') as revenue_year_before,
         max(period_end_date) filter (where part = 'income') as income_date,
         max(period_end_date) filter (where part = 'cash_flow') as cash_flow_date,
         max(period_end_date) filter (where part = 'balance') as balance_date,
         max(period_end_date) as latest_date,
-        count(*) as figure_count,
+        count(*) filter (where part <> 'year_before') as figure_count,
         instrument_id,
         known_at,
         provider,
         provider_precedence,
         currency
     from known
-    where part in ('income', 'cash_flow', 'balance')
+    where part in ('income', 'cash_flow', 'balance', 'year_before')
     group by instrument_id, known_at, provider, provider_precedence, currency
 ),
 
@@ -528,6 +567,7 @@ described as (
         nullif(chosen.currency, '') as currency,
         chosen.income_date as income_period_end_date,
         chosen.revenue as revenue_ttm,
+        chosen.revenue_year_before as revenue_ttm_year_before,
         coalesce(chosen.gross_profit, chosen.revenue - chosen.cost_of_revenue) as gross_profit_ttm,
         chosen.operating_income as operating_income_ttm,
         chosen.net_income as net_income_ttm,
