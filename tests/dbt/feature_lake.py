@@ -1,4 +1,4 @@
-"""A market that is told week by week, and corrected later: shares, a coin, texts, filings.
+"""A market that is told bit by bit, and corrected later: shares, coins, texts, filings.
 
 Each instrument is there once whole and once per cut, under a name of its own, with no more than
 what was fetched by then: one build computes them all, and the cut ones know nothing of the future.
@@ -15,18 +15,24 @@ from ingest.clock import as_utc, iso
 from ingest.lake import Lake, ready
 from ingest.provider import Answer, Request
 from ingest.settings import DataDir
-from tests.dbt.landing import DATASETS, DAY, HOUR, NEW_YORK, sessions
+from tests.dbt.landing import DATASETS, DAY, HOUR, MINUTE, NEW_YORK, sessions
 
 FIRST, LAST = date(2022, 9, 19), date(2024, 1, 5)
 FIRST_COIN_DAY = date(2023, 10, 2)
+FIRST_MINUTE_DAY, MINUTE_DAYS = date(2023, 12, 18), 4
 SHARES = ("EQA", "EQB")
-COIN = "COA"
-SPLIT = ("EQA", date(2023, 6, 14), 2.0)
+COIN, MINUTE_COIN = "COA", "COB"
+COINS = (COIN, MINUTE_COIN)
+"""One is told by the hour, week by week; one by the minute, for some days, day by day."""
+SPLITS = {"EQA": (date(2023, 6, 14), 2.0), "EQB": (date(2023, 12, 6), 3.0)}
 DIVIDENDS = (
     ("EQA", date(2023, 3, 8), 0.5),
     ("EQA", date(2023, 9, 6), 0.3),
     ("EQB", date(2023, 10, 4), 1.25),
 )
+TOLD_BEFORE = timedelta(days=14)
+TOLD_LATE = {("EQB", date(2023, 10, 4)): timedelta(42), ("EQB", date(2023, 12, 6)): timedelta(14)}
+"""Actions are told before their ex-date, but for these, which are so long after it."""
 SHARE_LAG, COIN_LAG = timedelta(minutes=15), timedelta(minutes=1)
 """The longest lags of any vendor of shares and of coins, in rules.precedence."""
 
@@ -62,6 +68,12 @@ class Series:
     ends: list[datetime]
     told: list[list[Told]]
 
+    def told_after(self, moment: datetime) -> datetime:
+        """Return when what is of a moment is told: with its week, or with its day."""
+        if self.symbol == MINUTE_COIN:
+            return datetime.combine(moment.date() + DAY, time(1), UTC)
+        return week_after(moment)
+
 
 @dataclass(frozen=True)
 class Event:
@@ -90,7 +102,8 @@ def make_world(seed: int = 5) -> World:
     world = World([date.fromisoformat(s["session_date"]) for s in sessions(FIRST, LAST)])
     for symbol in SHARES:
         _share(world, symbol, rng)
-    _coin(world, rng)
+    _coin(world, COIN, rng)
+    _coin(world, MINUTE_COIN, rng)
     for symbol in SHARES:
         _news(world, symbol, rng)
     _actions(world)
@@ -102,19 +115,26 @@ def make_world(seed: int = 5) -> World:
 def name_of(symbol: str, cut: int | None) -> str:
     """Return an instrument's symbol, whole or in a cut."""
     name = symbol if cut is None else f"{symbol}{cut:02}"
-    return f"{name}/USD" if symbol == COIN else name
+    return f"{name}/USD" if symbol in COINS else name
 
 
 def instrument_of(symbol: str, cut: int | None = None) -> str:
-    return f"{'crypto' if symbol == COIN else 'equity'}:{name_of(symbol, cut)}"
+    return f"{'crypto' if symbol in COINS else 'equity'}:{name_of(symbol, cut)}"
 
 
 def make_cuts(count: int, seed: int = 23) -> list[datetime]:
-    """Return random moments to cut the future off at; a third of them when there are coins."""
+    """Return random moments to cut the future off at.
+
+    A third of them are when there are coins, half as many when one is told by the minute.
+    """
     rng = np.random.default_rng(seed)
-    began = [FIRST_COIN_DAY if number % 3 == 0 else FIRST + 60 * DAY for number in range(count)]
+    coins = (FIRST_COIN_DAY, LAST)
+    minutes = (FIRST_MINUTE_DAY + 2 * DAY, FIRST_MINUTE_DAY + (MINUTE_DAYS + 1) * DAY)
+    spans = {0: coins, 3: coins, 1: minutes}
+    chosen = [spans.get(number % 6, (FIRST + 60 * DAY, LAST)) for number in range(count)]
     return sorted(
-        datetime.combine(day, time(), UTC) + (LAST - day) * float(rng.uniform()) for day in began
+        datetime.combine(first, time(), UTC) + (last - first) * float(rng.uniform())
+        for first, last in chosen
     )
 
 
@@ -157,6 +177,12 @@ def week_after(moment: datetime) -> datetime:
 # -- bars ------------------------------------------------------------------------------------------
 
 
+def split_factor(symbol: str, day: date) -> float:
+    """Return into how many shares one of the first session has become."""
+    since, ratio = SPLITS.get(symbol, (date.max, 1.0))
+    return ratio if day >= since else 1.0
+
+
 def _walk(rng: np.random.Generator, count: int, volatility: float) -> list[tuple[float, ...]]:
     """Return open, high, low, close and volume of a random walk."""
     close = 100 * np.exp(np.cumsum(rng.normal(0.0004, volatility, count)))
@@ -172,46 +198,55 @@ def _share(world: World, symbol: str, rng: np.random.Generator) -> None:
     starts = [datetime.combine(day, time(), UTC) for day in world.days]
     told = []
     for day, end, bar in zip(world.days, ends, _walk(rng, len(ends), 0.015), strict=True):
-        divisor = SPLIT[2] if symbol == SPLIT[0] and day >= SPLIT[1] else 1.0
+        divisor = split_factor(symbol, day)
         prices = [round(price / divisor, 4) for price in bar[:4]]
         told.append([Told(end, *prices, bar[4] * divisor)])
     series = Series(symbol, "1d", starts, ends, told)
     _tell(world, series, rng, corrections=10)
 
 
-def _coin(world: World, rng: np.random.Generator) -> None:
-    first = datetime.combine(FIRST_COIN_DAY, time(), UTC)
-    count = (LAST - FIRST_COIN_DAY).days * 24
-    starts = [first + number * HOUR for number in range(count)]
+def _coin(world: World, symbol: str, rng: np.random.Generator) -> None:
+    day, days, step, timeframe = {
+        COIN: (FIRST_COIN_DAY, (LAST - FIRST_COIN_DAY).days, HOUR, "1h"),
+        MINUTE_COIN: (FIRST_MINUTE_DAY, MINUTE_DAYS, MINUTE, "1m"),
+    }[symbol]
+    first = datetime.combine(day, time(), UTC)
+    starts = [first + number * step for number in range(days * (DAY // step))]
     told = [
-        [Told(start + HOUR, *(round(price, 4) for price in bar[:4]), bar[4])]
-        for start, bar in zip(starts, _walk(rng, count, 0.004), strict=True)
+        [Told(start + step, *(round(price, 4) for price in bar[:4]), bar[4])]
+        for start, bar in zip(starts, _walk(rng, len(starts), 0.004), strict=True)
     ]
-    series = Series(COIN, "1h", starts, [start + HOUR for start in starts], told)
+    series = Series(symbol, timeframe, starts, [start + step for start in starts], told)
     _tell(world, series, rng, corrections=10)
 
 
 def _tell(world: World, series: Series, rng: np.random.Generator, *, corrections: int) -> None:
-    """Let every week be told after its end, and some bars otherwise on a later Wednesday."""
+    """Let every week, or day, be told after its end, and some bars otherwise on a later day."""
     world.series[series.symbol] = series
-    weeks: dict[datetime, list[int]] = {}
+    batches: dict[datetime, list[int]] = {}
     for place, start in enumerate(series.starts):
-        weeks.setdefault(week_after(start), []).append(place)
-    for at, places in weeks.items():
-        since = at - timedelta(days=7, hours=1)
-        asked = (since, since + timedelta(days=7)) if series.symbol == COIN else None
-        world.events.append(_bars_told(series, at, [(p, series.told[p][0]) for p in places], asked))
-    known_until = max(weeks)
+        batches.setdefault(series.told_after(start), []).append(place)
+    length = DAY if series.symbol == MINUTE_COIN else 7 * DAY
+    for at, places in batches.items():
+        since = at - length - HOUR
+        asked = (since, since + length) if series.symbol in COINS else None
+        told = [(place, series.told[place][0]) for place in places]
+        world.events.append(_bars_told(series, at, told, asked))
+    known_until = max(batches)
+    per_day = DAY // (series.ends[0] - series.starts[0]) if series.symbol in COINS else 1
     chosen = rng.choice(len(series.ends) - 24, corrections, replace=False).tolist()
-    if series.symbol == COIN:
-        # The last hour of a day is the day's close.
+    if series.symbol in COINS:
+        # The last bar of a day is the day's close.
         chosen = [
-            place if number % 2 else place // 24 * 24 + 23 for number, place in enumerate(chosen)
+            place if number % 2 else place // per_day * per_day + per_day - 1
+            for number, place in enumerate(chosen)
         ]
     for place in sorted(set(chosen)):
         factor = float(rng.uniform(0.95, 1.05))
-        later = timedelta(days=int(rng.integers(0, 12)) * 7 + 4, hours=11)
-        at = min(week_after(series.starts[place]) + later, known_until + timedelta(hours=11))
+        later = timedelta(hours=11)
+        if series.symbol != MINUTE_COIN:
+            later += timedelta(days=int(rng.integers(0, 12)) * 7 + 4)
+        at = min(series.told_after(series.starts[place]) + later, known_until + timedelta(hours=11))
         corrected = series.told[place][0].corrected(at, factor)
         series.told[place].append(corrected)
         world.events.append(_bars_told(series, at, [(place, corrected)], None))
@@ -294,8 +329,11 @@ def _article(
 
 
 def _actions(world: World) -> None:
-    """Let splits and dividends be told two weeks before their ex-date."""
-    told = [(SPLIT[0], SPLIT[1], {"action_type": "split", "ratio": repr(SPLIT[2])})] + [
+    """Let splits and dividends be told two weeks before their ex-date, or after it."""
+    told = [
+        (symbol, day, {"action_type": "split", "ratio": repr(ratio)})
+        for symbol, (day, ratio) in SPLITS.items()
+    ] + [
         (symbol, day, {"action_type": "dividend", "amount": repr(amount), "currency": "USD"})
         for symbol, day, amount in DIVIDENDS
     ]
@@ -304,9 +342,14 @@ def _actions(world: World) -> None:
         def records(name: str, day: date = day, action: Record = action) -> Sequence[Record]:
             return [{"asset_class": "equity", "symbol": name, "ex_date": day.isoformat(), **action}]
 
-        at = datetime.combine(day - timedelta(days=14), time(9), UTC)
+        at = action_told_at(symbol, day)
         asked = (datetime.combine(day, time(), UTC), datetime.combine(day + DAY, time(), UTC))
         world.events.append(Event(at, "corporate_actions", symbol, records, asked))
+
+
+def action_told_at(symbol: str, day: date) -> datetime:
+    """Return when the action of an ex-date is told."""
+    return datetime.combine(day + TOLD_LATE.get((symbol, day), -TOLD_BEFORE), time(9), UTC)
 
 
 QUARTERS = [
@@ -329,21 +372,22 @@ def figures(number: int) -> dict[str, float]:
         "total_assets": 9000.0 + 100 * number,
         "total_liabilities": 5000.0 + 20 * number,
         "total_equity": 4000.0 + 80 * number,
-        "shares_outstanding": 200.0 * (2 if QUARTERS[number][1] >= SPLIT[1] else 1),
+        "shares_outstanding": 200.0 * (2 if QUARTERS[number][1] >= SPLITS["EQA"][0] else 1),
     }
 
 
 BALANCE = ("total_assets", "total_liabilities", "total_equity", "shares_outstanding")
 CASH_FLOW = ("operating_cash_flow", "capital_expenditure")
 FILED_AFTER = timedelta(days=40)
-RESTATED = (7, date(2023, 5, 22), 1.1)
-"""Which quarter's income was restated, when, and by how much."""
+RESTATED = ((7, date(2023, 5, 22), 1.1), (4, date(2023, 11, 20), 1.2))
+"""Which quarter's income was restated, when, and by how much; one when no year had it any more."""
 
 
 def _filings(world: World) -> None:
     for number, (_, end) in enumerate(QUARTERS):
         world.events.append(_filing(number, end + FILED_AFTER, 1.0, "10-Q"))
-    world.events.append(_filing(*RESTATED, "10-Q/A"))
+    for restated in RESTATED:
+        world.events.append(_filing(*restated, "10-Q/A"))
 
 
 def _filing(number: int, filed: date, factor: float, form: str) -> Event:
