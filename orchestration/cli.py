@@ -45,7 +45,7 @@ from orchestration import line, publication, summary
 from orchestration.candidate import BuildError
 from orchestration.chart import ChartError, write_chart
 from orchestration.dbt import DbtError, environment, executable, project_dir
-from orchestration.features import FeaturesError, export_features
+from orchestration.features import FeaturesError, export_features, unsettled
 from orchestration.publication import PublicationError
 from orchestration.quality import QualityError
 
@@ -385,6 +385,8 @@ def export_snapshots(
             force=force,
         )
     summary.show_snapshots(output, settings.data.features, snapshots)
+    if waits := unsettled(settings.data):
+        output.print(waits, highlight=False, soft_wrap=True)
     if any(snapshot.outcome == "differs" for snapshot in snapshots):
         raise typer.Exit(1)
 

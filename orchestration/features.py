@@ -6,9 +6,10 @@
         version, columns, types and descriptions, of the snapshots whose metadata say the same
 
 Labels are never exported with them. A date is settled, and can be exported, once something was
-fetched a day or more after its end (UTC): by then its last bars are in. A snapshot is never written
-over by itself: what would differ is reported, and `force` replaces it. One that cannot be read, as
-the machine stopped while it was written, is none.
+fetched a day or more after its end (UTC), and so were the bars of that date of each asset class
+that is asked on schedule: by then its last bars are in. A class that nobody asked for a month is
+not waited for. A snapshot is never written over by itself: what would differ is reported, and
+`force` replaces it. One that cannot be read, as the machine stopped while it was written, is none.
 """
 
 import hashlib
@@ -35,11 +36,13 @@ from ingest.settings import DataDir
 from orchestration import publication
 
 SCHEMA, TABLE = "gold", "ml_features"
-FILE, SCHEMA_FILE = "features.parquet", "_schema.json"
+FILE = "features.parquet"
 KEY, DATE, VERSION = "instrument_id", "session_date", "features_version"
 ROW_GROUP_ROWS = 65_536
 SETTLES_AFTER = timedelta(days=2)
 """From the start of a date: its end, and a day more."""
+WAITS_FOR = timedelta(days=30)
+"""How long a date waits for an asset class that is asked no more."""
 TOLERANCE = 1e-9
 """Relative: sums of floating-point numbers may be added up in another order by another build."""
 NEAR_ZERO = 1e-9
@@ -60,6 +63,27 @@ class Snapshot:
     rows: int
     outcome: Outcome
     difference: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Until which date features are settled: of everything, and of asset classes that are late."""
+
+    everything: date
+    late: Mapping[str, date]
+
+    @property
+    def until(self) -> date:
+        """Return the last date that is settled."""
+        return min((self.everything, *self.late.values()))
+
+    def waits_for(self, day: date) -> str:
+        """Return the asset classes whose bars of a date were not asked yet, and nothing if none."""
+        return ", ".join(
+            f"{asset_class} bars (asked to the end of {until})"
+            for asset_class, until in sorted(self.late.items())
+            if until < day
+        )
 
 
 def export_features(
@@ -97,6 +121,22 @@ def export_features(
     return snapshots
 
 
+def unsettled(data: DataDir) -> str:
+    """Return what the features of the published version wait for, if it is but some asset class."""
+    path = publication.current_path(data)
+    if path is None:
+        return ""
+    with closing(_connect(path)) as connection:
+        settled = _settled(connection)
+        newest = _one(
+            connection,
+            f"select max({DATE}) from {SCHEMA}.{TABLE} where {DATE} <= date '{settled.everything}'",
+        )
+    if newest is None or newest <= settled.until:
+        return ""
+    return f"dates after {settled.until} wait for {settled.waits_for(newest)}"
+
+
 def snapshot_path(data: DataDir, day: date) -> Path:
     """Return the file of a date's snapshot."""
     return data.features / f"snapshot_date={day.isoformat()}" / FILE
@@ -116,8 +156,7 @@ def _wanted(
         raise FeaturesError(
             "the published version has no features; run `tapehouse build` and `tapehouse publish`"
         )
-    newest = _one(connection, "select max(fetched_at) from ops.load_batches")
-    settled_until = (newest - SETTLES_AFTER).date() if isinstance(newest, datetime) else date.min
+    settled = _settled(connection)
     found = [
         day
         for (day,) in connection.execute(
@@ -125,16 +164,61 @@ def _wanted(
         ).fetchall()
     ]
     if only is None:
-        return [day for day in found if day <= settled_until and (since is None or day >= since)]
+        return [day for day in found if day <= settled.until and (since is None or day >= since)]
     if only not in found:
         newest_date = f"; the newest is {found[-1]}" if found else ""
         raise FeaturesError(f"there are no features of {only}{newest_date}")
-    if only > settled_until:
+    if waits_for := settled.waits_for(only):
+        raise FeaturesError(
+            f"{only} is not settled: it waits for {waits_for};"
+            " fetch and build after that, then export it"
+        )
+    if only > settled.everything:
         raise FeaturesError(
             f"{only} is not settled: more of it may be fetched until {only + SETTLES_AFTER};"
             " fetch and build after that, then export it"
         )
     return [only]
+
+
+def _settled(connection: duckdb.DuckDBPyConnection) -> Settled:
+    """Return until when dates are settled, by the ledger.
+
+    What was asked of a range settles what ended in it; a stream has no range, but its time.
+    """
+    newest = _one(connection, "select max(fetched_at) from ops.load_batches")
+    if not isinstance(newest, datetime):
+        return Settled(date.min, {})
+    everything = (newest - SETTLES_AFTER).date()
+    asked = connection.execute(
+        """
+        select
+            series.asset_class,
+            cast(
+                max(
+                    least(
+                        requests.fetched_at - to_seconds($settles_after),
+                        coalesce(requests.covered_until, requests.fetched_at) - interval 1 day
+                    )
+                ) as date
+            ) as settled_until
+        from ops.load_requests as requests
+        inner join rules.dataset_freshness as freshness
+            on
+                requests.provider = freshness.provider
+                and requests.dataset = freshness.dataset
+                and not freshness.is_static
+        inner join (
+            select distinct provider, _symbol, asset_class from silver.int_bars__series
+        ) as series
+            on requests.provider = series.provider and requests.symbol = series._symbol
+        where requests.dataset = 'bars' and requests.is_complete
+        group by series.asset_class
+        having max(requests.fetched_at) >= $waited_since
+        """,
+        {"settles_after": SETTLES_AFTER.total_seconds(), "waited_since": newest - WAITS_FOR},
+    ).fetchall()
+    return Settled(everything, {name: until for name, until in asked if until < everything})
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.features import FeaturesError, export_features
+from orchestration.features import FeaturesError, export_features, unsettled
 from orchestration.resources import Warehouse
 
 
@@ -38,6 +38,8 @@ def features_asset(market: dg.AssetKey) -> dg.AssetsDefinition:
                 snapshot.difference,
                 snapshot.date,
             )
+        if waits := unsettled(data):
+            context.log.warning(waits)
         written = [snapshot for snapshot in snapshots if snapshot.outcome == "written"]
         return dg.MaterializeResult(
             metadata={
@@ -45,6 +47,7 @@ def features_asset(market: dg.AssetKey) -> dg.AssetsDefinition:
                 "unchanged": len(snapshots) - len(written) - len(differing),
                 "differing": len(differing),
                 "rows": sum(snapshot.rows for snapshot in written),
+                "waiting": waits,
                 "path": dg.MetadataValue.path(str(data.features)),
                 **({"newest": str(snapshots[-1].date)} if snapshots else {}),
             }

@@ -18,7 +18,13 @@ from ingest.fault_points import KILL_AT
 from ingest.settings import DataDir, Settings
 from orchestration import cli, publication
 from orchestration.assets.features import features_asset
-from orchestration.features import FeaturesError, Snapshot, export_features, snapshot_path
+from orchestration.features import (
+    FeaturesError,
+    Snapshot,
+    export_features,
+    snapshot_path,
+    unsettled,
+)
 from orchestration.resources import Warehouse
 from tests.orchestration.warehouses import tapehouse
 
@@ -38,13 +44,35 @@ COLUMNS = {
 }
 
 
+LEDGER = f"""
+create table ops.load_requests as
+select * from (values
+    ('acme', 'bars', 'A', timestamp '{FETCHED}', timestamp '2024-01-14', true),
+    ('acme', 'bars', 'A', timestamp '2024-01-02 06:00', timestamp '2024-01-02', true),
+    ('sample', 'bars', 'OLD', timestamp '2024-01-01', timestamp '2013-03-02', true),
+    ('acme', 'bars', 'gone', timestamp '2023-12-01', timestamp '2023-12-01', true),
+    ('acme', 'news', 'A', timestamp '{FETCHED}', null, true)
+) as requests (provider, dataset, symbol, fetched_at, covered_until, is_complete);
+create table rules.dataset_freshness as
+select * from (values ('acme', 'bars', false), ('acme', 'news', false), ('sample', 'bars', true))
+as freshness (provider, dataset, is_static);
+create table silver.int_bars__series as
+select * from (values
+    ('acme', 'A', 'equity'), ('acme', 'A', 'equity'), ('acme', 'coin', 'crypto'),
+    ('sample', 'OLD', 'fx'), ('acme', 'gone', 'fx')
+) as series (provider, _symbol, asset_class)
+"""
+"""Shares are asked every day; a currency was not since a month, and another never will be again."""
+
+
 def publish(data: DataDir, *changes: str, version: str = "v1") -> None:
     """Publish a file with the features of two instruments for a week."""
     path = data.build / "made.duckdb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema gold; create schema ops")
+        for schema in ("gold", "ops", "rules", "silver"):
+            connection.execute(f"create schema {schema}")
         columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         connection.execute(f"create table gold.ml_features ({columns})")
         connection.execute(
@@ -59,6 +87,7 @@ def publish(data: DataDir, *changes: str, version: str = "v1") -> None:
         connection.execute(
             f"create table ops.load_batches as select timestamp '{FETCHED}' as fetched_at"
         )
+        connection.execute(LEDGER)
         for change in changes:
             connection.execute(change)
     publication.publish_file(data, path, version, keep=3)
@@ -193,6 +222,61 @@ def test_nothing_is_settled_before_anything_was_fetched(data: DataDir) -> None:
     assert export_features(data) == []
 
 
+def asked(symbol: str, fetched: str, until: str | None, *, complete: bool = True) -> str:
+    """Return what makes a question of the bars of a symbol part of the ledger."""
+    end = f"timestamp '{until}'" if until else "null"
+    return (
+        f"insert into ops.load_requests values ('acme', 'bars', '{symbol}', '{fetched}', {end},"
+        f" {complete})"
+    )
+
+
+DOWN = (
+    "delete from ops.load_requests where symbol = 'A' and dataset = 'bars' and day(fetched_at) > 2"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "until"),
+    [
+        # The vendor of shares was last asked on the 12th, that of coins all the time.
+        ([asked("A", "2024-01-12 06:00", "2024-01-12")], DAYS[2]),
+        # It answered later, but of earlier days only, or not all of what was asked.
+        ([asked("A", FETCHED, "2024-01-10")], DAYS[1]),
+        ([asked("A", "2024-01-12 06:00", "2024-01-12"),
+          asked("A", FETCHED, "2024-01-14", complete=False)], DAYS[2]),
+        # A stream has no range, and what it heard on the 12th is of no later time.
+        ([asked("A", "2024-01-12 06:00", None)], DAYS[2]),
+    ],
+)  # fmt: skip
+def test_a_date_waits_for_the_bars_of_each_asset_class(
+    data: DataDir, changes: Sequence[str], until: date
+) -> None:
+    publish(data, DOWN, asked("coin", FETCHED, "2024-01-14"), *changes, version="v2")
+    settled = [day for day in SETTLED if day <= until]
+    assert outcomes(export_features(data)) == dict.fromkeys(settled, "written")
+    waits = f"equity bars (asked to the end of {until})"
+    assert unsettled(data) == f"dates after {until} wait for {waits}"
+    with pytest.raises(FeaturesError, match="is not settled: it waits for equity bars"):
+        export_features(data, only=until + timedelta(days=1))
+    # Once they were asked, the date is written, with all of its rows.
+    publish(data, asked("coin", FETCHED, "2024-01-14"), version="v3")
+    assert set(outcomes(export_features(data)).values()) == {"written", "unchanged"}
+    assert set(outcomes(export_features(data))) == set(SETTLED)
+    assert unsettled(data) == ""
+
+
+def test_an_asset_class_that_is_asked_no_more_is_waited_for_no_longer(data: DataDir) -> None:
+    """Not after a month: the currency of `gone` was last asked 44 days before the newest batch."""
+    assert set(outcomes(export_features(data))) == set(SETTLED)
+    lately = (
+        "update ops.load_requests set fetched_at = timestamp '2023-12-20' where symbol = 'gone'"
+    )
+    publish(data, lately, version="v2")
+    assert export_features(data) == []
+    assert unsettled(data).endswith("wait for fx bars (asked to the end of 2023-11-30)")
+
+
 # -- that they stay --------------------------------------------------------------------------------
 
 
@@ -284,6 +368,16 @@ def test_the_command_says_what_it_did(data: DataDir) -> None:
     assert "--force" in differing.stdout
     forced = run("--date", "2024-01-11", "--force")
     assert (forced.exit_code, forced.stdout) == (0, f"1 replaced in {data.features}\n")
+
+
+def test_the_command_says_what_dates_wait_for(data: DataDir) -> None:
+    publish(data, DOWN, asked("A", "2024-01-12 06:00", "2024-01-12"), version="v2")
+    told = run().stdout.splitlines()
+    assert told[0].startswith("3 written")
+    assert told[1] == (
+        "dates after 2024-01-10 wait for equity bars (asked to the end of 2024-01-10)"
+    )
+    assert str(materialize()["waiting"]) == told[1]
 
 
 @pytest.mark.parametrize(
