@@ -54,7 +54,7 @@ LENGTHS = {
     "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "1h": HOUR, "4h": 4 * HOUR, "1d": DAY,
 }  # fmt: skip
 VOLATILITY_WINDOW = 250
-SELECTED = ("--select", "+ml_features", "+ml_labels", *WITHOUT_TESTS)
+SELECTED = ("--select", "+ml_features", "+ml_labels", "mart_fundamental_ratios", *WITHOUT_TESTS)
 
 Row = Mapping[str, object]
 
@@ -531,6 +531,22 @@ def test_figures_are_those_filed_by_then(
             growth = pytest.approx(now["revenue_ttm"] / year_before - 1, rel=1e-9)
         assert row["revenue_growth"] == growth
     assert all(row["earnings_yield"] is None for row in found["EQB"])
+
+
+def test_ratios_are_by_the_same_price_and_figures(warehouse: Warehouse) -> None:
+    """Corrected bars and late filings included: features and ratios look at the same time."""
+    yields = rows(
+        warehouse.database,
+        "select features.earnings_yield, ratios.earnings_yield, ratios.price <> bars.close"
+        " from gold.ml_features as features"
+        " left join gold.mart_fundamental_ratios as ratios using (instrument_id, session_date)"
+        " left join gold.fct_daily_bars as bars using (instrument_id, session_date)"
+        f" where instrument_id = '{instrument_of('EQA')}' and features.earnings_yield is not null",
+    )
+    assert len(yields) > 200
+    assert sum(is_corrected for *_, is_corrected in yields) > 3
+    for of_features, of_ratios, _ in yields:
+        assert of_ratios == pytest.approx(of_features, rel=1e-12)
 
 
 # -- labels: from what is known today --------------------------------------------------------------
