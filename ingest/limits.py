@@ -1,22 +1,26 @@
 """Rate limits: how many requests a vendor accepts from one key, in every window of time.
 
-Windows of a minute and longer outlive a process, so all processes on this machine share them in a
-file; shorter ones belong to the process. Nothing of HTTP belongs here.
+With a file, all processes on this machine share what was sent in it, as they share the vendor; it
+also outlives them. Without one, what was sent ends with its limiter. Nothing of HTTP belongs here.
 """
 
 import asyncio
+import fcntl
+import os
 import sqlite3
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from math import ceil
 from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from threading import Lock
+from typing import Protocol, Self
 from urllib.parse import quote
 
 from pyrate_limiter import (
@@ -24,7 +28,6 @@ from pyrate_limiter import (
     InMemoryBucket,
     Rate,
     RateItem,
-    SQLiteBucket,
     StateBucket,
     TokenBucket,
 )
@@ -32,20 +35,29 @@ from pyrate_limiter import (
 from ingest.clock import Clock, utc_now
 from ingest.provider import QuotaSpentError
 
-SHARED_FROM_SECONDS = 60
 LONG_FROM_SECONDS = 3600
-# Windows shared by processes count a request when it is let go; it may arrive later than others by
-# this share of the window, but at most by so many seconds.
-MARGIN = 0.035
-MARGIN_MAX_SECONDS = 2
-# In the windows of this process it is counted when it must have arrived: before its answer, by as
-# much as the fastest of so many answers took.
+SHORT_UP_TO_SECONDS = 60
+# A request is counted when it must have arrived: before its answer, by as much as the fastest of
+# so many answers took.
 LATENCIES = 100
 LATENCIES_NEEDED = 10
 # Requests are spread over a short window, a quarter of them at once at most: vendors that count
 # seconds mind bursts, too.
 STEPS = 4
 TAKES_BETWEEN_CLEANUPS = 100
+# Longer than any request is under way: for how long one counts whose process cannot be asked.
+UNDER_WAY_MS = 600_000
+BUSY_SECONDS = 30
+WRITTEN_WITHIN_SECONDS = 0.05
+
+SCHEMA = (
+    "pragma journal_mode = wal",
+    "pragma synchronous = normal",
+    """create table if not exists requests
+    (number integer primary key autoincrement, process integer, arrives_by integer)""",
+    "create index if not exists requests_by_time on requests (arrives_by)",
+    "create table if not exists pauses (until integer)",
+)
 
 _timestamp = attrgetter("timestamp")
 
@@ -66,10 +78,9 @@ class RateLimit:
         return Rate(self.requests, max(1, ceil(1000 * self.per_seconds)))
 
     @property
-    def rate_with_margin(self) -> Rate:
-        """Return the limit for requests of which only the start is known."""
-        margin = min(MARGIN * self.per_seconds, MARGIN_MAX_SECONDS)
-        return Rate(self.requests, max(1, ceil(1000 * (self.per_seconds + margin))))
+    def milliseconds(self) -> int:
+        """Return the length of the window."""
+        return self.rate.interval
 
     @property
     def steps(self) -> Rate:
@@ -104,7 +115,7 @@ class Permit:
 
     def __init__(
         self,
-        counted: Iterable[tuple["_Log", RateItem]],
+        counted: Iterable["_Counted"],
         latencies: Latencies,
         monotonic: Callable[[], float],
     ) -> None:
@@ -130,16 +141,26 @@ class Permit:
         self._latencies.note(now - self._sent_at)
 
     def _arrived(self, moment: float) -> None:
-        for log, item in self._counted:
-            log.arrived(item, moment)
+        for counted in self._counted:
+            counted.arrived(moment)
         self._counted = ()
+
+
+class _Counted(Protocol):
+    """A request that counts: as under way, until it is said when it arrived."""
+
+    def arrived(self, moment: float) -> None:
+        """Count it from `moment` (monotonic) on."""
+
+    def give_back(self) -> None:
+        """Forget it: it was never sent."""
 
 
 class RateLimiter:
     """Gives permits in the order they are asked for, so that no limit is ever exceeded.
 
-    Every limit has a bucket of its own: in one bucket, pyrate-limiter refuses limits whose longer
-    window allows less (75 in a minute, 25 in a day), and there are such vendors.
+    Every limit is counted by itself: pyrate-limiter refuses limits together whose longer window
+    allows less (75 in a minute, 25 in a day), and there are such vendors.
     """
 
     def __init__(
@@ -152,7 +173,7 @@ class RateLimiter:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Make a limiter that keeps the windows shared by processes in `file`, if it has one.
+        """Make a limiter that shares what is sent with all others of `file`, if it has one.
 
         Where a permit would take longer than `patience_seconds`, the quota is spent.
         """
@@ -164,20 +185,16 @@ class RateLimiter:
         self._latencies = Latencies()
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         longest_first = sorted(limits, key=lambda limit: -limit.per_seconds)
-        self._files = [
-            _File(limit, file)
-            for limit in longest_first
-            if file is not None and limit.per_seconds >= SHARED_FROM_SECONDS
-        ]
-        self._logs = [
-            _Log(limit, monotonic)
-            for limit in longest_first
-            if file is None or limit.per_seconds < SHARED_FROM_SECONDS
-        ]
+        self._shared: _Shared | None = None
+        self._logs: list[_Log] = []
+        if file is not None and longest_first:
+            self._shared = _Shared(longest_first, file, monotonic)
+        else:
+            self._logs = [_Log(limit, monotonic) for limit in longest_first]
         self._steps = [
             _Steps(limit, monotonic)
             for limit in longest_first
-            if limit.per_seconds < SHARED_FROM_SECONDS
+            if limit.per_seconds < SHORT_UP_TO_SECONDS
         ]
 
     async def acquire(self) -> Permit:
@@ -187,25 +204,45 @@ class RateLimiter:
             QuotaSpentError: it would take longer than there is patience for.
         """
         async with self._lock():
-            if pause := max(0.0, self._paused_until - self._monotonic()):
-                await self._sleep(pause)
-            for file in self._files:
-                while wait := await asyncio.to_thread(file.take):
-                    await self._wait(wait, file.limit)
-            counted: list[tuple[_Log, RateItem]] = []
+            counted: list[_Counted] = []
             try:
+                await self._wait_out_pause()
+                if self._shared is not None:
+                    counted.append(await self._take(self._shared))
                 for log in self._logs:
                     while isinstance(taken := log.take(), int):
                         await self._wait(taken, log.limit)
-                    counted.append((log, taken))
+                    counted.append(taken)
                 for steps in self._steps:
                     while wait := steps.take():
                         await self._wait(wait, steps.limit)
+                # The vendor may have asked for a pause since the queue began to move.
+                await self._wait_out_pause()
             except BaseException:
-                for log, item in counted:
-                    log.give_back(item)
+                for each in counted:
+                    each.give_back()
                 raise
             return Permit(counted, self._latencies, self._monotonic)
+
+    async def _wait_out_pause(self) -> None:
+        while (pause := self._paused_until - self._monotonic()) > 0:
+            await self._sleep(pause)
+
+    async def _take(self, shared: "_Shared") -> _Counted:
+        """Count a request among those of all processes."""
+        while True:
+            taking = asyncio.ensure_future(asyncio.to_thread(shared.take))
+            try:
+                taken = await asyncio.shield(taking)
+            except asyncio.CancelledError:
+                taking.add_done_callback(_give_back)
+                raise
+            if isinstance(taken, _Row):
+                return taken
+            if taken.limit is None:
+                await self._sleep(taken.milliseconds / 1000)
+            else:
+                await self._wait(taken.milliseconds, taken.limit)
 
     @property
     def remaining(self) -> int | None:
@@ -213,22 +250,28 @@ class RateLimiter:
 
         Short ones say nothing: what is used of them comes back while one looks.
         """
-        counters: tuple[_File | _Log, ...] = (*self._files, *self._logs)
+        counted = {log.limit: log.count for log in self._logs}
+        if (shared := self._shared) is not None:
+            counted = {limit: partial(shared.count, limit) for limit in shared.limits}
         left = [
-            max(0, counter.limit.requests - counter.count())
-            for counter in counters
-            if counter.limit.per_seconds >= LONG_FROM_SECONDS
+            max(0, limit.requests - count())
+            for limit, count in counted.items()
+            if limit.per_seconds >= LONG_FROM_SECONDS
         ]
         return min(left, default=None)
 
     def pause(self, seconds: float) -> None:
-        """Give no permit for so long: the vendor asks to wait."""
+        """Give no permit for so long, to nobody who shares the file: the vendor asks to wait."""
+        if seconds <= 0:
+            return
         self._paused_until = max(self._paused_until, self._monotonic() + seconds)
+        if self._shared is not None:
+            self._shared.pause(seconds)
 
     def close(self) -> None:
-        """Release the files; the next permit opens them anew."""
-        for file in self._files:
-            file.close()
+        """Release the file; the next permit opens it anew."""
+        if self._shared is not None:
+            self._shared.close()
 
     async def _wait(self, milliseconds: int, limit: RateLimit) -> None:
         seconds = milliseconds / 1000
@@ -255,7 +298,7 @@ class _Log:
         self._under_way: set[RateItem] = set()
         self._takes = 0
 
-    def take(self) -> RateItem | int:
+    def take(self) -> "_Item | int":
         """Count a request and return it, or the milliseconds to wait first."""
         now = ceil(1000 * self._monotonic())
         for item in self._under_way:
@@ -268,7 +311,7 @@ class _Log:
         if not self._bucket.put(item):
             return _milliseconds(self._bucket, item)
         self._under_way.add(item)
-        return item
+        return _Item(self, item)
 
     def count(self) -> int:
         """Return how many requests count now."""
@@ -288,6 +331,20 @@ class _Log:
             self._bucket.items.remove(item)
 
 
+@dataclass(frozen=True)
+class _Item:
+    """A request in a log."""
+
+    log: _Log
+    item: RateItem
+
+    def arrived(self, moment: float) -> None:
+        self.log.arrived(self.item, moment)
+
+    def give_back(self) -> None:
+        self.log.give_back(self.item)
+
+
 class _Steps:
     """Requests spread evenly within one window."""
 
@@ -302,59 +359,203 @@ class _Steps:
         return 0 if self._bucket.put(item) else _milliseconds(self._bucket, item)
 
 
-class _File:
-    """What all processes sent within one window, in a table of a file they share."""
+@dataclass(frozen=True)
+class _Wait:
+    """How long to wait before asking again, and for which limit; none where it is a pause."""
 
-    def __init__(self, limit: RateLimit, file: Path) -> None:
-        self.limit = limit
+    milliseconds: int
+    limit: RateLimit | None = None
+
+
+class _Shared:
+    """What all processes sent, in a file they share.
+
+    A request has the time by which it has arrived: some time to come as long as it is under way,
+    when it counts as if it arrived now. Of a process that has died that time is now, too. When
+    requests arrived is written with the next one, in one transaction, or soon where none follows;
+    until then others wait longer than they had to.
+
+    It is a table of its own, as the library's bucket in a file counts what is let go, not what
+    arrives, and its lock is polled, twenty times a second.
+    """
+
+    def __init__(
+        self, limits: Sequence[RateLimit], file: Path, monotonic: Callable[[], float]
+    ) -> None:
+        self.limits = tuple(limits)
         self._file = file
-        self._bucket: SQLiteBucket | None = None
-        self._closing = ExitStack()
+        self._monotonic = monotonic
+        self._connection: sqlite3.Connection | None = None
+        self._lock = Lock()
+        self._arrived: dict[int, int | None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_loop: asyncio.AbstractEventLoop | None = None
         self._takes = 0
 
-    def take(self) -> int:
-        """Count a request, or return the milliseconds to wait first. Blocks: not for a loop."""
-        bucket = self._open()
-        now = time.time_ns() // 1_000_000
-        if self._takes % TAKES_BETWEEN_CLEANUPS == 0:
-            bucket.leak(now)
-        self._takes += 1
-        item = RateItem("request", now)
-        return 0 if bucket.put(item) else _milliseconds(bucket, item)
+    def take(self) -> "_Row | _Wait":
+        """Count a request, or say how long to wait first. Blocks: not for a loop."""
+        with self._lock, self._transaction() as connection:
+            now = _now_ms()
+            self._settle(connection, now)
+            ((paused_until,),) = connection.execute("select max(until) from pauses")
+            if paused_until is not None and paused_until > now:
+                return _Wait(paused_until - now)
+            for limit in self.limits:
+                last = connection.execute(
+                    "select arrives_by from requests where arrives_by > ?"
+                    " order by arrives_by desc limit 1 offset ?",
+                    [now - limit.milliseconds, limit.requests - 1],
+                ).fetchone()
+                if last is not None:  # room is made when this one leaves the window
+                    return _Wait(min(last[0], now) + limit.milliseconds - now, limit)
+            taken = connection.execute(
+                "insert into requests (process, arrives_by) values (?, ?)",
+                [os.getpid(), now + UNDER_WAY_MS],
+            )
+            return _Row(self, taken.lastrowid or 0)
 
-    def count(self) -> int:
+    def arrived(self, number: int, moment: float) -> None:
+        """Count a request from `moment` (monotonic) on."""
+        self._arrived[number] = ceil(_now_ms() - 1000 * (self._monotonic() - moment))
+        self._write_soon()
+
+    def give_back(self, number: int) -> None:
+        """Forget a request."""
+        self._arrived[number] = None
+        self._write_soon()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody send for so long."""
+        with self._lock, self._transaction() as connection:
+            connection.execute("insert into pauses values (?)", [_now_ms() + ceil(1000 * seconds)])
+
+    def count(self, limit: RateLimit) -> int:
         """Return how many requests count now. Neither waits for other processes nor writes."""
-        begins_at = time.time_ns() // 1_000_000 - self.limit.rate_with_margin.interval
         if not self._file.exists():
             return 0
-        counted = f"select count(*) from {self._table} where item_timestamp >= ?"
+        counted = "select count(*) from requests where arrives_by > ?"
         address = f"file:{quote(str(self._file))}?mode=ro"
         try:
             with closing(sqlite3.connect(address, uri=True)) as connection:
-                return int(connection.execute(counted, [begins_at]).fetchone()[0])
-        except sqlite3.OperationalError:  # nothing was counted in windows of this length yet
+                begins_at = _now_ms() - limit.milliseconds
+                ((number,),) = connection.execute(counted, [begins_at])
+        except sqlite3.OperationalError:  # nothing was counted in it yet
             return 0
+        return int(number) - sum(moment is None for moment in list(self._arrived.values()))
 
     def close(self) -> None:
-        self._bucket = None
-        self._closing.close()
+        """Write what has arrived, and close the file."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._write()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
-    @property
-    def _table(self) -> str:
-        # The interval is in the name: a plan with another window starts a count of its own.
-        return f"per_{self.limit.per_seconds:g}_seconds".replace(".", "_")
+    def _write_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer_loop is loop:
+            return
 
-    def _open(self) -> SQLiteBucket:
-        if self._bucket is None:
+        def write() -> None:
+            self._timer = None
+            loop.run_in_executor(None, self._write)
+
+        self._timer, self._timer_loop = loop.call_later(WRITTEN_WITHIN_SECONDS, write), loop
+
+    def _write(self) -> None:
+        """Write what has arrived since, if anything has. Blocks."""
+        with self._lock:
+            if self._arrived:
+                with self._transaction() as connection:
+                    self._settle(connection, _now_ms())
+
+    def _settle(self, connection: sqlite3.Connection, now: int) -> None:
+        """Write what is known to have arrived since, and forget what counts no more."""
+        while self._arrived:
+            number, moment = self._arrived.popitem()
+            if moment is None:
+                connection.execute("delete from requests where number = ?", [number])
+            else:
+                connection.execute(
+                    "update requests set arrives_by = ? where number = ?", [moment, number]
+                )
+        under_way = "select distinct process from requests where arrives_by > ?"
+        for (process,) in connection.execute(under_way, [now]).fetchall():
+            if not _is_alive(process):
+                connection.execute(
+                    "update requests set arrives_by = ? where arrives_by > ? and process = ?",
+                    [now, now, process],
+                )
+        if self._takes % TAKES_BETWEEN_CLEANUPS == 0:
+            longest = self.limits[0].milliseconds
+            connection.execute("delete from requests where arrives_by <= ?", [now - longest])
+            connection.execute("delete from pauses where until <= ?", [now])
+        self._takes += 1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Keep other processes out between counting and taking."""
+        connection = self._open()
+        connection.execute("begin immediate")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        connection.execute("commit")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._bucket = SQLiteBucket.init_from_file(
-                [self.limit.rate_with_margin],
-                table=self._table,
-                db_path=str(self._file),
-                use_file_lock=True,
+            connection = sqlite3.connect(
+                self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._closing.enter_context(closing(self._bucket))
-        return self._bucket
+            # Two that make the file at once would find it locked, however patient they are.
+            with self._file.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                for statement in SCHEMA:
+                    connection.execute(statement)
+            self._connection = connection
+        return self._connection
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A request in a shared file."""
+
+    shared: _Shared
+    number: int
+
+    def arrived(self, moment: float) -> None:
+        self.shared.arrived(self.number, moment)
+
+    def give_back(self) -> None:
+        self.shared.give_back(self.number)
+
+
+def _give_back(taking: "asyncio.Future[_Row | _Wait]") -> None:
+    """Forget what was counted for somebody who has gone."""
+    if not taking.cancelled() and taking.exception() is None:
+        taken = taking.result()
+        if isinstance(taken, _Row):
+            taken.give_back()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _milliseconds(bucket: AbstractBucket, item: RateItem) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -219,6 +220,20 @@ def test_a_pause_holds_back_every_request() -> None:
     assert asyncio.run(ask()) == [1030, 1030]
 
 
+def test_a_pause_holds_back_what_already_waits_for_its_turn() -> None:
+    time_ = VirtualTime()
+    limiter = time_.limiter(RateLimit(1, per_seconds=10))
+
+    async def ask() -> list[float]:
+        first = await take(limiter, time_, 1)
+        queued = asyncio.create_task(take(limiter, time_, 1))
+        await asyncio.sleep(0)  # it sleeps until there is room, at 1010
+        limiter.pause(30)
+        return first + await queued
+
+    assert asyncio.run(ask()) == pytest.approx([1000, 1040], abs=0.01)
+
+
 def test_nothing_is_waited_for_without_limits() -> None:
     time_ = VirtualTime()
     asyncio.run(take(time_.limiter(), time_, 1000))
@@ -282,7 +297,138 @@ def test_processes_at_once_share_one_limit(tmp_path: Path) -> None:
     assert take_until_spent(tmp_path / "another-key.sqlite", limit) == 60
 
 
-def test_limits_of_different_windows_are_counted_apart(tmp_path: Path) -> None:
+def test_a_request_counts_in_every_window_whoever_sent_it(tmp_path: Path) -> None:
     file = tmp_path / "limits.sqlite"
     assert take_until_spent(file, RateLimit(3, per_seconds=3600)) == 3
-    assert take_until_spent(file, RateLimit(4, per_seconds=86400)) == 4
+    assert take_until_spent(file, RateLimit(4, per_seconds=86400)) == 1
+
+
+def ask_many(url: str, folder: Path, requests: int) -> None:
+    """Ask as one process of several does, all of them with one key."""
+    policy = Policy(limits=(RateLimit(*SHARED),), concurrency=4)
+
+    async def asking() -> None:
+        http = HttpClient(url, policy=policy, state_dir=folder)
+        try:
+            await asyncio.gather(*(http.get("/", {}, dict) for _ in range(requests)))
+        finally:
+            await http.close()
+
+    asyncio.run(asking())
+
+
+SHARED = (5, 0.5)
+
+
+def test_processes_at_once_share_a_limit_of_less_than_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with (
+        Vendor(limits=(SHARED,), latency_seconds=0.01).running() as vendor,
+        multiprocessing.get_context("spawn").Pool(2) as pool,
+    ):
+        pool.starmap(ask_many, [(vendor.url, tmp_path, 8)] * 2, chunksize=1)
+    arrivals = [asked.at for asked in vendor.asked]
+    assert (len(arrivals), vendor.throttled_count) == (16, 0)
+    assert most_within(SHARED[1], arrivals) <= SHARED[0]
+
+
+def test_limiters_of_one_file_let_one_go_at_a_time(tmp_path: Path) -> None:
+    """Three assets of one vendor: each has a client of its own."""
+    limiters = [RateLimiter([RateLimit(1, 0.1)], file=tmp_path / "limits") for _ in range(3)]
+
+    async def sent(limiter: RateLimiter) -> float:
+        with await limiter.acquire() as permit:
+            permit.sent()
+            return time.monotonic()
+
+    async def asking() -> list[float]:
+        return list(await asyncio.gather(*(sent(limiter) for limiter in limiters)))
+
+    moments = asyncio.run(asking())
+    assert most_within(0.099, moments) == 1
+    assert max(moments) - min(moments) < 1
+    for limiter in limiters:
+        limiter.close()
+
+
+def test_a_request_that_is_slow_to_arrive_counts_from_then_on_for_others_too(
+    tmp_path: Path,
+) -> None:
+    one, other = (RateLimiter([RateLimit(1, 0.2)], file=tmp_path / "limits") for _ in range(2))
+
+    async def asking() -> float:
+        with await one.acquire() as permit:
+            permit.sent()
+            following = asyncio.create_task(other.acquire())
+            await asyncio.sleep(0.5)
+            assert not following.done(), "it may not have arrived yet"
+        arrived = time.monotonic()
+        one.close()
+        with await following:
+            return time.monotonic() - arrived
+
+    assert 0.199 <= asyncio.run(asking()) < 1
+    other.close()
+
+
+def die_with_a_request_under_way(file: Path) -> None:
+    async def asking() -> None:
+        with await RateLimiter([RateLimit(1, 0.2)], file=file).acquire():
+            os._exit(9)
+
+    asyncio.run(asking())
+
+
+def test_a_process_that_died_holds_nobody_up(tmp_path: Path) -> None:
+    file = tmp_path / "limits"
+    process = multiprocessing.get_context("spawn").Process(
+        target=die_with_a_request_under_way, args=(file,)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    limiter = RateLimiter([RateLimit(1, 0.2)], file=file)
+
+    async def asking() -> float:
+        began = time.monotonic()
+        with await limiter.acquire():
+            return time.monotonic() - began
+
+    assert 0.19 <= asyncio.run(asking()) < 2
+    limiter.close()
+
+
+def test_a_request_given_up_while_it_is_counted_does_not_count(tmp_path: Path) -> None:
+    limiter = RateLimiter([RateLimit(2, per_seconds=3600)], file=tmp_path / "limits")
+
+    async def asking() -> None:
+        stopped = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        stopped.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+        assert stopped.cancelled()
+        await asyncio.sleep(0.1)
+        for _ in range(2):
+            with await limiter.acquire():
+                pass
+        assert limiter.remaining == 0
+
+    asyncio.run(asking())
+    limiter.close()
+
+
+def test_a_pause_holds_back_whoever_shares_the_file(tmp_path: Path) -> None:
+    one, other = (RateLimiter([RateLimit(9, 0.1)], file=tmp_path / "limits") for _ in range(2))
+
+    async def asking() -> float:
+        one.pause(0.4)
+        began = time.monotonic()
+        with await other.acquire():
+            return time.monotonic() - began
+
+    assert 0.39 <= asyncio.run(asking()) < 2
+    one.close()
+    other.close()
