@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,8 @@ class VendorState:
 
     While `state` is open nothing is asked before `until`, because of `last_error`; half open, one
     question tries it out, until `until` at most. `requests_today` counts every try of the UTC day
-    `day`; `quota_remaining` is what the vendor last said. `key` is a hash: another key starts anew.
+    `day`; `quota_remaining` is what the vendor last said, at `quota_remaining_at`. `key` is a hash:
+    another key starts anew.
     """
 
     provider: str
@@ -56,9 +57,17 @@ class VendorState:
     last_error: str | None = None
     last_error_at: datetime | None = None
     quota_remaining: int | None = None
+    quota_remaining_at: datetime | None = None
     day: str = ""
     requests_today: int = 0
     key: str = ""
+
+    def remaining(self, now: datetime, window_seconds: float) -> int | None:
+        """Return what the vendor said is left, unless its window has passed since."""
+        at = self.quota_remaining_at
+        if at is None or now - at >= timedelta(seconds=window_seconds):
+            return None
+        return self.quota_remaining
 
     def to_json(self) -> str:
         """Return the text of its file."""
@@ -139,14 +148,15 @@ class Breaker:
         try:
             yield
         except BaseException as error:
-            self._note(error, is_trial=trial is not None)
+            self._note(error, trial)
             raise
         else:
-            self._answered()
+            self._answered(trial)
         finally:
             if trial is not None:
-                self._trial = None
-                trial.set_result(None)
+                if self._trial is trial.done:
+                    self._trial = None
+                trial.done.set_result(None)
 
     def check(self) -> None:
         """Refuse to go on when the vendor turned out to be unavailable meanwhile.
@@ -167,14 +177,16 @@ class Breaker:
 
     def remaining(self, requests: int) -> None:
         """Keep what the vendor says is left of the quota; it is written with the next count."""
-        self._state = replace(self._state, quota_remaining=requests)
+        self._state = replace(
+            self._state, quota_remaining=requests, quota_remaining_at=self._clock()
+        )
 
     def flush(self) -> None:
         """Write what was counted since."""
         if self._unwritten_requests:
             self._write({})
 
-    async def _enter(self) -> asyncio.Future[None] | None:
+    async def _enter(self) -> "_Trial | None":
         """Return the trial that this question is, if it is one."""
         while True:
             state, now = self._refreshed(), self._clock()
@@ -193,7 +205,7 @@ class Breaker:
                     "until": now + timedelta(seconds=self._trial_seconds),
                 }
             )
-            return self._trial
+            return _Trial(self._trial, now)
 
     def _is_trial_of_this_loop(self) -> bool:
         return self._trial is not None and self._trial.get_loop() is asyncio.get_running_loop()
@@ -208,68 +220,75 @@ class Breaker:
             until,
         )
 
-    def _note(self, error: BaseException, *, is_trial: bool) -> None:
+    def _note(self, error: BaseException, trial: "_Trial | None") -> None:
         match error:
             case QuotaSpentError():
-                self._open(error, error.until, is_quota_spent=True)
+                self._spent(error)
             case AccessError():
-                self._trip(error)
+                self._change(lambda state: self._failing(state, error, trial, is_enough=True))
             case RetryableError() | MalformedError():
-                self._failed(error, is_trial=is_trial)
+                self._change(lambda state: self._failing(state, error, trial))
             case TerminalError():
-                self._answered()
-            case _ if is_trial:  # stopped before it knew: the next question tries again
-                self._write({"state": BreakerState.OPEN, "until": self._clock()})
+                self._answered(trial)
+            case _ if trial is not None:  # stopped before it knew: the next question tries again
+                untried = {"state": BreakerState.OPEN, "until": self._clock()}
+                self._change(lambda state: untried if trial.is_that_of(state) else None)
             case _:
                 pass
 
-    def _answered(self) -> None:
-        state = self._state
-        if state.state is not BreakerState.CLOSED or state.failures:
-            self._write(
-                {
-                    "state": BreakerState.CLOSED,
-                    "since": self._clock(),
-                    "until": None,
-                    "is_quota_spent": False,
-                    "failures": 0,
-                    "trips": 0,
-                }
-            )
+    def _answered(self, trial: "_Trial | None") -> None:
+        """Close it, if this was the trial; an answer under way since before says nothing new."""
+        if self._state.state is BreakerState.CLOSED and not self._state.failures:
+            return  # the usual case: nothing to look up, nothing to write
+        good = {
+            "state": BreakerState.CLOSED,
+            "since": self._clock(),
+            "until": None,
+            "is_quota_spent": False,
+            "failures": 0,
+            "trips": 0,
+        }
+        self._change(lambda state: good if _decides(trial, state) else None)
 
-    def _failed(self, error: Exception, *, is_trial: bool) -> None:
-        failures = self._state.failures + 1
-        if is_trial or failures >= self._failures_to_open:
-            self._trip(error)
-        else:
-            self._write({"failures": failures, **self._because(error)})
+    def _spent(self, error: QuotaSpentError) -> None:
+        def spent(state: VendorState) -> Mapping[str, Any] | None:
+            is_said = state.state is BreakerState.OPEN and state.is_quota_spent
+            if is_said and state.until and error.until <= state.until:
+                return None
+            return self._opened(error, error.until, is_quota_spent=True, trips=state.trips)
 
-    def _trip(self, error: Exception) -> None:
-        if self._state.state is BreakerState.OPEN:
-            return  # a question that was under way when it opened
-        seconds = self._cooldown_seconds * 2 ** min(self._state.trips, 30)
-        until = self._clock() + timedelta(seconds=min(seconds, self._cooldown_max_seconds))
-        self._open(error, until, trips=self._state.trips + 1)
+        self._change(spent)
 
-    def _open(
+    def _failing(
         self,
+        state: VendorState,
         error: Exception,
-        until: datetime,
+        trial: "_Trial | None",
         *,
-        is_quota_spent: bool = False,
-        trips: int | None = None,
-    ) -> None:
-        self._write(
-            {
-                "state": BreakerState.OPEN,
-                "since": self._clock(),
-                "until": until,
-                "is_quota_spent": is_quota_spent,
-                "failures": 0,
-                "trips": self._state.trips if trips is None else trips,
-                **self._because(error),
-            }
-        )
+        is_enough: bool = False,
+    ) -> Mapping[str, Any] | None:
+        """Return what a failure changes; of one that was under way when it opened, nothing."""
+        if not _decides(trial, state):
+            return None
+        failures = state.failures + 1
+        if not (is_enough or trial is not None or failures >= self._failures_to_open):
+            return {"failures": failures, **self._because(error)}
+        seconds = self._cooldown_seconds * 2 ** min(state.trips, 30)
+        until = self._clock() + timedelta(seconds=min(seconds, self._cooldown_max_seconds))
+        return self._opened(error, until, is_quota_spent=False, trips=state.trips + 1)
+
+    def _opened(
+        self, error: Exception, until: datetime, *, is_quota_spent: bool, trips: int
+    ) -> Mapping[str, Any]:
+        return {
+            "state": BreakerState.OPEN,
+            "since": self._clock(),
+            "until": until,
+            "is_quota_spent": is_quota_spent,
+            "failures": 0,
+            "trips": trips,
+            **self._because(error),
+        }
 
     def _because(self, error: Exception) -> Mapping[str, Any]:
         return {"last_error": str(error), "last_error_at": self._clock()}
@@ -286,16 +305,26 @@ class Breaker:
             return
         if stored.key != self._new.key:
             stored = replace(self._new, day=stored.day, requests_today=stored.requests_today)
-        remaining = self._state.quota_remaining
-        if remaining is None:
-            remaining = stored.quota_remaining
-        self._state = replace(stored, quota_remaining=remaining)
+        newest = max(self._state, stored, key=_said_at)
+        self._state = replace(
+            stored,
+            quota_remaining=newest.quota_remaining,
+            quota_remaining_at=newest.quota_remaining_at,
+        )
 
     def _write(self, changes: Mapping[str, Any]) -> None:
-        """Change the state, and its file with it, together with what was counted since."""
+        self._change(lambda _: changes)
+
+    def _change(self, decide: Callable[[VendorState], Mapping[str, Any] | None]) -> None:
+        """Change the state as `decide` says of the newest, and its file with it, if it does.
+
+        What was counted since is written with it.
+        """
         now = self._clock()
         with self._exclusive():
-            self._refreshed()
+            changes = decide(self._refreshed())
+            if changes is None:
+                return
             state = replace(self._state, **changes)
             counted = state.requests_today if state.day == _day(now) else 0
             self._state = replace(
@@ -321,14 +350,31 @@ class Breaker:
             yield
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """The one question that is asked of an open breaker, and when it was let go."""
+
+    done: "asyncio.Future[None]"
+    since: datetime
+
+    def is_that_of(self, state: VendorState) -> bool:
+        """Return whether a state still waits for this one: it may have opened again meanwhile."""
+        return state.state is BreakerState.HALF_OPEN and state.since == self.since
+
+
+def _decides(trial: _Trial | None, state: VendorState) -> bool:
+    """Return whether a question has a say: the trial, or any while the breaker is closed."""
+    return state.state is BreakerState.CLOSED if trial is None else trial.is_that_of(state)
+
+
 def _read(file: Path) -> VendorState | None:
     """Return what a file says; nothing when it is not there or not of this kind."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        for name in ("since", "until", "last_error_at"):
-            values[name] = parse_iso(values[name]) if values[name] else None
+        for name in ("since", "until", "last_error_at", "quota_remaining_at"):
+            values[name] = parse_iso(values[name]) if values.get(name) else None
         return VendorState(**{**values, "state": BreakerState(values["state"])})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -338,6 +384,10 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _said_at(state: VendorState) -> datetime:
+    return state.quota_remaining_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _day(now: datetime) -> str:

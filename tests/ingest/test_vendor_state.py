@@ -222,6 +222,83 @@ def test_a_trial_that_was_interrupted_leaves_it_to_the_next(world: World) -> Non
     assert breaker.state.state is BreakerState.CLOSED
 
 
+def under_way(breaker: Breaker, *steps: tuple[str, BaseException | None]) -> None:
+    """Begin every question named in `steps`, then end them in that order."""
+
+    async def asking() -> None:
+        ends = {name: asyncio.Event() for name, _ in steps}
+
+        async def question(name: str, error: BaseException | None) -> None:
+            async with breaker.question():
+                await ends[name].wait()
+                if error is not None:
+                    raise error
+
+        tasks = {name: asyncio.create_task(question(name, error)) for name, error in steps}
+        await asyncio.sleep(0)
+        for name, task in tasks.items():
+            ends[name].set()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(asking())
+
+
+SPENT = QuotaSpentError("25 requests a day", NOW + timedelta(hours=7))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        None,
+        BUSY,
+        MalformedError("no JSON", "<html>"),
+        AccessError("bad key"),
+        TerminalError("HTTP 400: no"),
+        QuotaSpentError("and 1 a second", NOW + MINUTE),
+    ],
+    ids=repr,
+)
+def test_what_was_under_way_when_the_quota_was_spent_changes_nothing(
+    world: World, late: ProviderError | None
+) -> None:
+    breaker = world.breaker()
+    under_way(breaker, ("refused", SPENT), ("late", late), ("later", late), ("latest", late))
+    assert refused_until(breaker) == SPENT.until
+    state = world.state()
+    assert (state.last_error, state.is_quota_spent, state.failures) == (str(SPENT), True, 0)
+
+
+def test_what_was_under_way_when_it_opened_may_still_say_that_the_quota_is_spent(
+    world: World,
+) -> None:
+    breaker = world.breaker()
+    under_way(breaker, ("refused", AccessError("bad key")), ("late", SPENT))
+    assert refused_until(breaker) == SPENT.until
+
+
+def test_a_trial_does_not_close_what_opened_after_it_had_begun(world: World) -> None:
+    async def asking() -> None:
+        breaker, before = world.breaker(), asyncio.Event()
+
+        async def begun_before() -> None:
+            async with breaker.question():
+                await before.wait()
+                raise SPENT
+
+        early = asyncio.create_task(begun_before())
+        await asyncio.sleep(0)
+        with pytest.raises(AccessError):
+            async with breaker.question():
+                raise AccessError("bad key")
+        world.now += MINUTE
+        async with breaker.question():
+            before.set()
+            await asyncio.gather(early, return_exceptions=True)
+
+    asyncio.run(asking())
+    assert refused_until(world.breaker()) == SPENT.until
+
+
 # -- across processes ------------------------------------------------------------------------------
 
 
@@ -315,6 +392,7 @@ def test_state_is_readable(world: World) -> None:
         "last_error": "HTTP 401: bad key ***",
         "last_error_at": "2026-03-10T12:00:00.000000Z",
         "quota_remaining": 41,
+        "quota_remaining_at": "2026-03-10T12:00:00.000000Z",
         "day": "2026-03-10",
         "requests_today": 1,
         "key": "1a2b",
@@ -347,6 +425,28 @@ def test_counting_writes_at_most_once_a_second(world: World) -> None:
     world.now += SECOND
     breaker.asked()
     assert world.state().requests_today == 102
+
+
+def test_what_was_left_is_told_until_its_window_has_passed(world: World) -> None:
+    breaker = world.breaker()
+    breaker.remaining(41)
+    breaker.asked()
+    later = world.breaker()
+    later.asked()
+    assert [world.state().remaining(NOW + age * SECOND, 60) for age in (0, 59, 60)] == [
+        41,
+        41,
+        None,
+    ]
+
+
+def test_a_file_of_an_earlier_version_still_counts(world: World) -> None:
+    ask(world.breaker(), AccessError("bad key"))
+    file = world.folder / "shop.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    del values["quota_remaining_at"]
+    file.write_text(json.dumps(values), encoding="utf-8")
+    assert refused_until(world.breaker()) == NOW + MINUTE
 
 
 def test_no_folder_has_no_states(tmp_path: Path) -> None:
