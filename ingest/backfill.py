@@ -54,6 +54,8 @@ from ingest.provider import (
     UnknownSymbolError,
 )
 from ingest.records import encode_json
+from ingest.refusals import REFUSALS, Refusals
+from ingest.rest import RestProvider
 
 CONCURRENT_REQUESTS = 8
 """Requests in flight to a provider whose policy does not say."""
@@ -85,6 +87,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STOPPING = (QuotaSpentError, UnavailableError, AccessError)
 """After these the provider answers nothing more in this run."""
 
+STOPPED = "stopped"
+"""The kind of reasons that are about a provider as a whole."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -110,6 +115,13 @@ class Ask:
         """Return the asset class, where the request or the dataset says it."""
         classes = self.dataset.asset_classes
         return self.request.params.get("asset_class") or (classes[0] if len(classes) == 1 else None)
+
+    @property
+    def refresh_after(self) -> timedelta:
+        """Return how old an answer must be before it is asked for again."""
+        if isinstance(self.provider, RestProvider):
+            return self.provider.refresh_after(self.dataset)
+        return self.dataset.refresh_after
 
 
 @dataclass(frozen=True)
@@ -143,9 +155,10 @@ class Failure:
 class LandingReport:
     """What one run over a dataset of a provider asked for, landed and could not get.
 
-    `not_asked` counts, by reason, requests that were given up without asking; `passed_on` those
-    that another provider was asked for, by its name. What is younger than `finality_lag` may be
-    missing from the answers, or change.
+    `not_asked` counts, by reason, requests that were given up without asking; `refused` are those
+    that were not asked as they were refused lately. `passed_on` counts those that another provider
+    was asked for, by its name, and `passed_on_because` has the reasons: of each kind the first.
+    What is younger than `finality_lag` may be missing from the answers, or change.
     """
 
     provider: str
@@ -154,7 +167,9 @@ class LandingReport:
     batches: list[Batch] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     not_asked: Counter[str] = field(default_factory=Counter)
+    refused: list[Failure] = field(default_factory=list)
     passed_on: Counter[str] = field(default_factory=Counter)
+    passed_on_because: dict[str, dict[str, str]] = field(default_factory=dict)
     finality_lag: timedelta = timedelta(0)
 
     @property
@@ -180,7 +195,7 @@ class LandingReport:
     @property
     def is_complete(self) -> bool:
         """Return whether everything asked for is landed, here or by whom it was passed on to."""
-        return not (self.failures or self.partial or self.not_asked)
+        return not (self.failures or self.partial or self.not_asked or self.refused)
 
     @property
     def can_improve(self) -> bool:
@@ -269,7 +284,7 @@ def missing_parts(
     for gap in [ask.request] if force else _gaps(ask, ledger, clock):
         for part in ask.provider.split(gap):
             if part.start is None or part.end is None:
-                if force or not _is_fresh(dataset, part, ledger, clock):
+                if force or not _is_fresh(ask, part, ledger, clock):
                     yield part
             elif calendar is None or not is_closed(calendar, part.start, part.end):
                 yield part
@@ -287,6 +302,7 @@ def _gaps(ask: Ask, ledger: Ledger, clock: Clock) -> list[Request]:
         ask.asset_class,
         revision_window=window,
         recheck_empty_after=dataset.recheck_empty_after,
+        refresh_after=ask.refresh_after,
         now=clock(),
     )
     ends = {interval.end for interval in covered}
@@ -312,11 +328,12 @@ def _bar_start(time: datetime, timeframe: str | None) -> datetime:
     return time - step
 
 
-def _is_fresh(dataset: Dataset, request: Request, ledger: Ledger, clock: Clock) -> bool:
-    if not dataset.refresh_after:
+def _is_fresh(ask: Ask, request: Request, ledger: Ledger, clock: Clock) -> bool:
+    refresh_after = ask.refresh_after
+    if not refresh_after:
         return False
     answered_at = ledger.answered_at(request)
-    return answered_at is not None and clock() - answered_at < dataset.refresh_after
+    return answered_at is not None and clock() - answered_at < refresh_after
 
 
 class _Sink:
@@ -464,6 +481,7 @@ class _Run:
         self._sinks: dict[tuple[str, str], _Sink] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._passed: set[tuple[str, str, str]] = set()
+        self._refusals = Refusals(lake.data.vendors / REFUSALS, clock)
 
     @property
     def reports(self) -> list[LandingReport]:
@@ -544,12 +562,29 @@ class _Run:
     def _parts(self, ask: Ask) -> list[Request]:
         sink = self._sink(ask)
         try:
-            return list(
+            parts = list(
                 missing_parts(ask, sink.loader.ledger, force=self._force, clock=self._clock)
             )
         except TerminalError as error:
             sink.report.failures.append(self._failure(ask.request, error))
             return []
+        return parts if self._force else self._without_refused(ask, parts)
+
+    def _without_refused(self, ask: Ask, parts: Sequence[Request]) -> list[Request]:
+        """Return what is worth asking; what was refused lately is asked of the next provider."""
+        identity = _identity(ask.provider)
+        if identity is None:
+            return list(parts)
+        worth_it = []
+        for part in parts:
+            refusal = self._refusals.find(ask.provider.name, identity, part)
+            if refusal is None:
+                worth_it.append(part)
+            elif ask.otherwise is not None:
+                self._pass_on(ask, [part], str(refusal), "refused")
+            else:
+                self._sink(ask).report.refused.append(Failure(part, str(refusal), is_terminal=True))
+        return worth_it
 
     async def _work(self, vendor: _Vendor) -> None:
         try:
@@ -586,37 +621,60 @@ class _Run:
                 request=request,
                 batch_id=new_batch_id(self._clock()),
             )
-            self._failed(ask, request, error, f"; the answer is in {path}")
+            # Not of the next provider: another market's prices would stay in the middle of a series
+            # for what this one may answer when it is asked again.
+            report.failures.append(self._failure(request, error, f"; the answer is in {path}"))
         except STOPPING as error:
-            if vendor.stopped is not None:
-                self._give_up(ask, [request], vendor.stopped)
-            else:
-                vendor.stopped = self._told(error)
-                if isinstance(error, QuotaSpentError):
-                    vendor.stopped += f" (until {error.until:%Y-%m-%d %H:%M}Z)"
-                self._failed(ask, request, error)
-                await self._stop(vendor, vendor.stopped)
-        except UnknownSymbolError as error:
-            self._failed(ask, request, error)
-            self._forget_symbol(vendor, ask)
-        except EntitlementError as error:
-            self._failed(ask, request, error)
+            await self._stopped(vendor, ask, request, error)
+        except (UnknownSymbolError, EntitlementError) as error:
+            self._refused(vendor, ask, request, error)
         except ProviderError as error:
             report.failures.append(self._failure(request, error))
         else:
             vendor.rows += readied.table.num_rows
             sink.take(readied)
+            self._answered(ask, request)
 
-    def _failed(self, ask: Ask, request: Request, error: ProviderError, more: str = "") -> None:
-        """Pass on what this provider cannot give; with nobody to pass it on to, it has failed.
+    def _answered(self, ask: Ask, request: Request) -> None:
+        """Forget that the question was refused, if it was: it was forced."""
+        if (identity := _identity(ask.provider)) is not None:
+            self._refusals.forget(ask.provider.name, identity, request)
 
-        Not for what it may give when it is asked again: another market's prices in the middle of a
-        series would stay there.
-        """
-        if ask.otherwise is not None:
-            self._pass_on(ask, [request])
+    async def _stopped(
+        self, vendor: _Vendor, ask: Ask, request: Request, error: ProviderError
+    ) -> None:
+        """Give up what a provider was still to be asked: it answers nothing more."""
+        if vendor.stopped is not None:
+            self._give_up(ask, [request], vendor.stopped)
             return
-        self._sink(ask).report.failures.append(self._failure(request, error, more))
+        vendor.stopped = self._told(error)
+        if isinstance(error, QuotaSpentError):
+            vendor.stopped += f" (until {error.until:%Y-%m-%d %H:%M}Z)"
+        self._failed(ask, request, error)
+        await self._stop(vendor, vendor.stopped)
+
+    def _refused(
+        self,
+        vendor: _Vendor,
+        ask: Ask,
+        request: Request,
+        error: UnknownSymbolError | EntitlementError,
+    ) -> None:
+        """Pass on what this provider will not give, and remember it for the next run."""
+        self._failed(ask, request, error)
+        if (identity := _identity(ask.provider)) is not None:
+            self._refusals.keep(ask.provider.name, identity, request, error, self._told(error))
+        if isinstance(error, UnknownSymbolError):
+            self._forget_symbol(vendor, ask)
+
+    def _failed(self, ask: Ask, request: Request, error: ProviderError) -> None:
+        """Pass on what this provider cannot give; with nobody to pass it on to, it has failed."""
+        if ask.otherwise is not None:
+            is_stopping = isinstance(error, STOPPING)
+            kind = STOPPED if is_stopping else type(error).__name__
+            self._pass_on(ask, [request], self._told(error), kind)
+            return
+        self._sink(ask).report.failures.append(self._failure(request, error))
 
     def _failure(self, request: Request, error: ProviderError, more: str = "") -> Failure:
         return Failure(request, f"{self._told(error)}{more}", isinstance(error, TerminalError))
@@ -630,7 +688,7 @@ class _Run:
         if not requests:
             return
         if ask.otherwise is not None:
-            self._pass_on(ask, requests)
+            self._pass_on(ask, requests, reason, STOPPED)
         else:
             self._sink(ask).report.not_asked[reason] += len(requests)
 
@@ -657,12 +715,14 @@ class _Run:
         for ask, requests in by_ask.values():
             self._give_up(ask, requests, reason)
 
-    def _pass_on(self, ask: Ask, requests: Sequence[Request]) -> None:
+    def _pass_on(self, ask: Ask, requests: Sequence[Request], reason: str, kind: str) -> None:
         """Want of the next provider what the ranges of `requests` span, each range once."""
         other = ask.otherwise
         if other is None:
             return
-        self._sink(ask).report.passed_on[other.provider.name] += len(requests)
+        report = self._sink(ask).report
+        report.passed_on[other.provider.name] += len(requests)
+        report.passed_on_because.setdefault(other.provider.name, {}).setdefault(kind, reason)
         ranges = merged(Interval(r.start, r.end) for r in requests if r.start and r.end)
         wanted = [replace(other.request, start=i.start, end=i.end) for i in ranges]
         vendor = self._vendor(other)
@@ -678,6 +738,12 @@ class _Run:
                 vendor.wanted.append(piece)
         if vendor.stopped is None:
             self._employ(vendor)
+
+
+def _identity(provider: Provider) -> str | None:
+    """Return with which key and plan a vendor is asked; nothing where nobody refuses anything."""
+    identity: str | None = getattr(provider, "identity", None)
+    return identity
 
 
 def _readied(answer: Answer, dataset: Dataset) -> Readied:

@@ -119,6 +119,11 @@ class Policy:
     failures_to_open: int = 5
     cooldown_seconds: float = 60
 
+    @property
+    def longest_window_seconds(self) -> float:
+        """Return how long what a vendor says of its limits holds."""
+        return max((limit.per_seconds for limit in self.limits), default=60)
+
 
 @dataclass(frozen=True)
 class _Connections:
@@ -236,7 +241,7 @@ class HttpClient:
     @property
     def remaining(self) -> int | None:
         """Return how many requests are left: as the vendor last said, or else as was counted."""
-        said = self._breaker.state.quota_remaining
+        said = self._breaker.state.remaining(self._clock(), self._policy.longest_window_seconds)
         return self._limiter.remaining if said is None else said
 
     def keep_secret(self, value: str) -> None:
@@ -485,13 +490,14 @@ class HttpClient:
         said = "" if meaning.startswith("HTTP ") else f"{self._excerpt(answer)}; "
         text = f"{answer.what}: {said}{meaning}"
         if isinstance(error, RetryableError):
-            return _AskAgainError(text, max(error.retry_after, self._retry_after(answer)))
+            return _AskAgainError(text, self._retry_after(answer, error.retry_after))
         error.args = (text,)
         return error
 
-    def _retry_after(self, answer: _Answer) -> float:
+    def _retry_after(self, answer: _Answer, told: float = 0) -> float:
         """Return how long the vendor asks to wait, and let no other request go before."""
-        seconds = retry_after_seconds(answer.headers.get("Retry-After"), self._clock())
+        header = retry_after_seconds(answer.headers.get("Retry-After"), self._clock())
+        seconds = max(header, told)
         if seconds <= self._policy.deadline_seconds:
             self._limiter.pause(seconds)
         return seconds

@@ -86,6 +86,11 @@ prices, times and words they might be part of.
 """
 LOCK_POLL_SECONDS = 0.05
 
+NEWEST_WITHIN = timedelta(minutes=10)
+"""How long after the end of a range its answer may come and still be about the newest: ranges end
+when a run begins.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -239,17 +244,23 @@ class Ledger:
         *,
         revision_window: timedelta = timedelta(0),
         recheck_empty_after: timedelta | None = None,
+        refresh_after: timedelta = timedelta(0),
         now: datetime | None = None,
     ) -> list[Interval]:
         """Return the merged ranges for which complete answers are here and settled.
 
         An answer covers its range up to the time it was fetched, less the vendor's finality lag
         and `revision_window`. With `recheck_empty_after`, a range that was answered with nothing
-        is covered that long, or for ever once such an answer was repeated as much later; both as
-        of `now`.
+        is covered that long, or for ever once such an answer was repeated as much later. An answer
+        younger than `refresh_after` covers all of its range, and up to `now` where it was about the
+        newest; all as of `now`.
         """
-        covered, empty = [], []
+        covered: list[Interval] = []
+        empty: list[tuple[Interval, float]] = []
+        fresh_from = iso(now - refresh_after) if refresh_after and now is not None else None
         for batch, entry in self._answers(symbol, timeframe, asset_class):
+            if fresh_from is not None and now is not None and entry.fetched_at > fresh_from:
+                covered += _fresh(entry, now)
             interval = _covered(batch, entry, revision_window)
             if interval is None:
                 continue
@@ -766,6 +777,14 @@ def _covered(batch: Batch, entry: Entry, revision_window: timedelta) -> Interval
     settled_until = parse_iso(entry.fetched_at) - lag
     interval = Interval(parse_iso(entry.start), min(parse_iso(entry.end), settled_until))
     return interval if interval.start < interval.end else None
+
+
+def _fresh(entry: Entry, now: datetime) -> Iterator[Interval]:
+    """Yield what an answer covers as long as it is young."""
+    if entry.status == "complete" and entry.start is not None and entry.end is not None:
+        end = parse_iso(entry.end)
+        is_newest = end > parse_iso(entry.fetched_at) - NEWEST_WITHIN
+        yield Interval(parse_iso(entry.start), max(end, now) if is_newest else end)
 
 
 def _believed_empty(

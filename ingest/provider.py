@@ -47,12 +47,14 @@ class Dataset:
 
     `kind` is "range" when asked by time range (only missing ranges are asked again), and "extract"
     when each answer is all there is now, of the vendor or of one symbol.
+    `timeframes` are those it has; `timeframes_by_class` those of an asset class that lacks some.
     `asset_classes` are those the vendor has of it; empty where a record says so itself.
     `is_by_symbol` is false where one question brings every symbol.
     `finality_lag` is how long after a bar's end the vendor may still change it; the range that
     counts as covered ends that long before the answer was fetched.
     `revision_window` is how far before the end of what is covered each run asks again.
-    `refresh_after` is how old an extract must be before it is asked for again.
+    `refresh_after` is how old an extract must be before it is asked for again; of a range, how old
+    the answers for its newest end, and for what may have been revised before it.
     `recheck_empty_after` says that the vendor has been seen to answer with nothing where it has
     something: an empty answer then counts only so long, until a second one says the same.
     `calendar` names, by asset class, the sessions outside which there is nothing to ask for.
@@ -63,6 +65,7 @@ class Dataset:
     fields: tuple[Field, ...]
     kind: Literal["range", "extract"] = "range"
     timeframes: tuple[str, ...] = ()
+    timeframes_by_class: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     asset_classes: tuple[str, ...] = ()
     is_by_symbol: bool = True
     finality_lag: timedelta = timedelta(0)
@@ -71,6 +74,10 @@ class Dataset:
     recheck_empty_after: timedelta | None = None
     calendar: Mapping[str, str] = field(default_factory=dict)
     optional_columns: frozenset[str] = frozenset()
+
+    def timeframes_of(self, asset_class: str | None) -> tuple[str, ...]:
+        """Return the timeframes of an asset class."""
+        return self.timeframes_by_class.get(asset_class or "", self.timeframes)
 
     def __post_init__(self) -> None:
         names = [f.column.lower() for f in self.fields]
@@ -158,6 +165,11 @@ class AccessError(TerminalError):
 
 class EntitlementError(TerminalError):
     """The key is good, but what it pays for does not include this."""
+
+    def __init__(self, message: str, *, is_lasting: bool = True) -> None:
+        """Make an error; not a lasting one where waiting helps, or where nothing was asked."""
+        super().__init__(message)
+        self.is_lasting = is_lasting
 
 
 class UnknownSymbolError(TerminalError):

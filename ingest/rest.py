@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -103,6 +104,16 @@ class RestProvider:
         """Return the variables that must be set before the vendor can be asked."""
         return tuple(name for name, value in self.secrets.items() if not value)
 
+    @property
+    def identity(self) -> str:
+        """Return what tells one key and plan from others, without telling the key."""
+        told = repr((sorted(self.secrets.items()), self.plan()))
+        return sha256(told.encode()).hexdigest()[:8]
+
+    def refresh_after(self, dataset: Dataset) -> timedelta:
+        """Return how old an answer must be before it is asked for again."""
+        return dataset.refresh_after
+
     def headers(self) -> Mapping[str, str]:
         """Return headers of every request, such as a key."""
         return {}
@@ -192,9 +203,10 @@ class RestProvider:
             needs.append("a symbol")
         if dataset.kind == "range" and not (request.start and request.end):
             needs.append("a start and an end")
-        if dataset.timeframes and request.timeframe not in dataset.timeframes:
-            needs.append(f"one of the timeframes {', '.join(dataset.timeframes)}")
         asset_class = request.params.get("asset_class")
+        timeframes = dataset.timeframes_of(asset_class)
+        if timeframes and request.timeframe not in timeframes:
+            needs.append(f"one of the timeframes {', '.join(timeframes)}")
         if dataset.asset_classes and asset_class not in (None, *dataset.asset_classes):
             needs.append(f"one of the asset classes {', '.join(dataset.asset_classes)}")
         return needs
@@ -225,6 +237,12 @@ class Lookup:
 def quota_left(provider: Provider | None) -> int | None:
     """Return how many requests a provider still answers, where that is known."""
     return provider.http.remaining if isinstance(provider, RestProvider) else None
+
+
+def window_seconds(provider: Provider | None) -> float:
+    """Return how long what a provider says of its quota holds."""
+    plan = provider.plan() if isinstance(provider, RestProvider) else Policy()
+    return plan.longest_window_seconds
 
 
 def symbol_of(request: Request) -> str:

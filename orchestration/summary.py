@@ -19,7 +19,8 @@ from ingest.clock import Clock, utc_now
 from ingest.lake import Lake
 from ingest.provider import Provider
 from ingest.pulls import Entry
-from ingest.rest import quota_left
+from ingest.refusals import REFUSALS, Refusal, refusals
+from ingest.rest import quota_left, window_seconds
 from ingest.settings import DataDir
 from ingest.vendor_state import BreakerState, read_states
 from orchestration import publication
@@ -80,7 +81,7 @@ EXAMPLES = (
 
 SYMBOLS_SHOWN = 4
 DIFFERENCES_SHOWN = 10
-UNUSUAL = ("not asked", "asked elsewhere")
+UNUSUAL = ("refused before", "not asked", "asked elsewhere")
 """Columns that are shown when there is something in them."""
 
 
@@ -115,6 +116,7 @@ def show_landed(console: Console, reports: Iterable[LandingReport]) -> None:
         "unchanged": [report.confirmed for report in reports],
         "dead letters": [report.dead_letters for report in reports],
         "failed": [len(report.failures) + len(report.partial) for report in reports],
+        "refused before": [len(report.refused) for report in reports],
         "not asked": [report.not_asked.total() for report in reports],
         "asked elsewhere": [report.passed_on.total() for report in reports],
     }
@@ -127,10 +129,12 @@ def show_landed(console: Console, reports: Iterable[LandingReport]) -> None:
     console.print(table)
     for report in reports:
         for name, count in report.passed_on.items():
+            because = "; ".join(report.passed_on_because.get(name, {}).values())
             console.print(
                 f"{report.provider} {report.dataset}: {name} was asked in its place"
-                f" {count:,} times",
+                f" {count:,} times: {escape(because)}",
                 highlight=False,
+                soft_wrap=True,
             )
     for line in shortcomings(reports):
         console.print(f"[red]{escape(line)}[/]", highlight=False)
@@ -140,10 +144,11 @@ def shortcomings(reports: Iterable[LandingReport]) -> Iterator[str]:
     """Yield why something is not landed: once for all requests that failed alike."""
     for report in reports:
         what = f"{report.provider} {report.dataset}"
-        for alike in _alike(report.failures):
-            first = alike[0]
-            many = f"{len(alike):,} requests failed alike, the first: " if len(alike) > 1 else ""
-            yield f"{what}: {many}{first.request}: {first.error}"
+        for failures, outcome in ((report.failures, "failed"), (report.refused, "were refused")):
+            for alike in _alike(failures):
+                first, count = alike[0], len(alike)
+                many = f"{count:,} requests {outcome} alike, the first: " if count > 1 else ""
+                yield f"{what}: {many}{first.request}: {first.error}"
         if report.partial:
             first_partial = report.partial[0]
             asked = " ".join(
@@ -201,9 +206,10 @@ def show_vendors(
         if state.state is not BreakerState.CLOSED and state.until:
             cause = ", quota spent" if state.is_quota_spent else ""
             breaker = f"[yellow]{breaker}[/] until {_minute(state.until)}{cause}"
-        left = state.quota_remaining
+        provider = providers.get(state.provider)
+        left = state.remaining(clock(), window_seconds(provider))
         if left is None:
-            left = 0 if state.is_quota_spent else quota_left(providers.get(state.provider))
+            left = 0 if state.is_quota_spent else quota_left(provider)
         at = f"{_minute(state.last_error_at)}: " if state.last_error_at else ""
         table.add_row(
             state.provider,
@@ -213,6 +219,26 @@ def show_vendors(
             escape(f"{at}{state.last_error or ''}"),
         )
     console.print(table)
+
+
+def show_refusals(console: Console, data: DataDir, *, clock: Clock = utc_now) -> None:
+    """Print what vendors refused lately and is not asked again for now, once where alike."""
+    remembered = refusals(data.vendors / REFUSALS, clock)
+    by_dataset: dict[tuple[str, str], list[Refusal]] = {}
+    for refusal in remembered:
+        by_dataset.setdefault((refusal.provider, refusal.series[0]), []).append(refusal)
+    for (provider, dataset), alike in by_dataset.items():
+        symbols = [symbol for refusal in alike if (symbol := refusal.series[1])]
+        named = list(dict.fromkeys(symbols))
+        shown = ", ".join(named[:SYMBOLS_SHOWN])
+        if len(named) > SYMBOLS_SHOWN:
+            shown += f" and {len(named) - SYMBOLS_SHOWN:,} more"
+        console.print(
+            f"[yellow]Refused:[/] {escape(f'{provider} {dataset} {shown}'.strip())}:"
+            f" {escape(str(alike[-1]))}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _minute(time: datetime) -> str:

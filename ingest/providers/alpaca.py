@@ -137,7 +137,8 @@ class _Alpaca(RestProvider):
         del headers
         if status == HTTPStatus.FORBIDDEN and "subscription" in text.lower():
             return EntitlementError(
-                "the plan does not include it: ask for an earlier end or another feed"
+                "the plan does not include it: ask for an earlier end or another feed",
+                is_lasting="recent" not in text.lower(),
             )
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return AccessError(

@@ -108,7 +108,8 @@ class Kraken(RestProvider):
             raise EntitlementError(
                 f"{request}: Kraken answers only the {NEWEST_BARS} newest bars, for"
                 f" {request.timeframe} those since {oldest:%Y-%m-%d %H:%M}Z: ask another vendor for"
-                " what is older, or ask since then"
+                " what is older, or ask since then",
+                is_lasting=False,
             )
         params = {
             "pair": symbol_of(request),

@@ -21,6 +21,7 @@ from ingest.backfill import Ask, LandingReport, land_all
 from ingest.http import Policy
 from ingest.lake import Lake
 from ingest.limits import RateLimit
+from ingest.refusals import REMEMBERED
 from ingest.settings import DataDir, Environment
 from tests.fake_vendors.server import HANG_UP, Asked, Fault, Reply
 from tests.fake_vendors.spoiling import rearranged
@@ -139,6 +140,7 @@ class Runs:
     data: DataDir
     policy: Policy = IMPATIENT
     now: datetime = NOW
+    _pause: timedelta = LATER
     known: set[tuple[Key, str | None]] = field(default_factory=set)
     _seen: set[Path] = field(default_factory=set)
     _rows: list[tuple[Any, tuple[Key, str | None]]] = field(default_factory=list)
@@ -162,11 +164,13 @@ class Runs:
 
     def run(self, *, force: bool = False) -> bool:
         """Ask as a process of its own would, later than the one before; return whether all came."""
-        self.now += LATER
+        self.now += self._pause
         self.truth.set_time(self.now)
         self.known |= set(self.truth.rows().items())
         reports = land_all(self.asks(), self.lake, force=force, clock=self.clock)
         whole = [self._is_whole(report) for report in reports]  # each is looked at
+        # What was refused by mistake, and again later, is asked for when that is forgotten.
+        self._pause = REMEMBERED if any(report.refused for report in reports) else LATER
         return all(whole)
 
     def run_until_all_is_there(self, *, force: bool = False) -> None:
@@ -205,7 +209,11 @@ class Runs:
         assert all(failure.error.strip() for failure in report.failures)
         assert all(reason.strip() for reason in report.not_asked)
         _, unknown = self.truth.unknown
-        failures = [each for each in report.failures if each.request.symbol != unknown.symbol]
+        failures = [
+            each
+            for each in (*report.failures, *report.refused)
+            if each.request.symbol != unknown.symbol
+        ]
         is_whole = not (failures or report.partial or report.not_asked)
         letters = list((self.data.dead_letter / report.provider / report.dataset).rglob("*.json"))
         assert len(letters) >= report.dead_letters

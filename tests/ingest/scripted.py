@@ -57,6 +57,7 @@ class Vendor:
     has: Callable[[datetime], bool] = lambda _: True
     records: Sequence[Record] | None = None
     policy: object = None
+    identity: str | None = None
 
     @property
     def datasets(self) -> Mapping[str, Dataset]:

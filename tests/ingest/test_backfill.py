@@ -502,7 +502,6 @@ def test_other_providers_go_on_when_one_is_stopped(lake: Lake, now: Now) -> None
     [
         EntitlementError("the newest costs more"),
         UnknownSymbolError("no such symbol"),
-        MalformedError("expected JSON", "<html>maintenance</html>"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -515,25 +514,23 @@ def test_what_it_cannot_give_is_asked_elsewhere_alone(
     assert [len(vendor.asked) for vendor in pair] == [6, 1]
     assert spans(second.asked) == [Interval(T0 + 5 * HOUR, T0 + 6 * HOUR)]
     assert all(report.is_complete for report in reports)
+    assert reports[0].passed_on_because["second"][type(error).__name__] == str(error)
 
 
-def test_an_answer_that_is_passed_on_because_it_cannot_be_read_is_kept(
-    pair: tuple[Vendor, Vendor], lake: Lake, now: Now
-) -> None:
-    first, second = pair
-    first.failing = {T0 + HOUR: MalformedError("expected JSON", "<html>maintenance</html>")}
-    reports = land_all([chain(first, second)], lake, clock=now)
-    assert (reports[0].passed_on, reports[0].failures) == ({"second": 1}, [])
-    (letter,) = lake.data.dead_letter.rglob("*.json")
-    assert json.loads(letter.read_text(encoding="utf-8"))["body"] == "<html>maintenance</html>"
-
-
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryableError("no answer; gave up after 5 tries"),
+        MalformedError("expected JSON", "<html>maintenance</html>"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_a_failure_that_passes_is_not_made_good_by_another_market(
-    pair: tuple[Vendor, Vendor], lake: Lake, now: Now
+    pair: tuple[Vendor, Vendor], lake: Lake, now: Now, error: ProviderError
 ) -> None:
-    """One time-out must not put another exchange's prices into the middle of a series."""
+    """One bad answer must not put another exchange's prices into the middle of a series."""
     first, second = pair
-    first.failing = {T0 + 2 * HOUR: RetryableError("no answer; gave up after 5 tries")}
+    first.failing = {T0 + 2 * HOUR: error}
     reports = land_all([chain(first, second)], lake, clock=now)
     assert (second.asked, reports[0].passed_on) == ([], {})
     (failure,) = reports[0].failures
@@ -618,6 +615,104 @@ def test_a_symbol_that_is_unknown_is_not_asked_on_and_on(vendor: Vendor, lake: L
     assert len(bad) == len(report.failures) <= ingest.backfill.CONCURRENT_REQUESTS
     assert report.not_asked == {"vendor does not have the symbol": 100 - len(bad)}
     assert (report.rows, report.can_improve) == (12_000, False)
+
+
+# -- refused lately --------------------------------------------------------------------------------
+
+
+REFUSED = (EntitlementError("not in the plan"), UnknownSymbolError("no such symbol"))
+
+
+@pytest.mark.parametrize("error", REFUSED, ids=lambda error: type(error).__name__)
+def test_what_was_refused_is_not_asked_again_for_a_week(
+    vendor: Vendor, lake: Lake, now: Now, error: ProviderError
+) -> None:
+    vendor.identity, vendor.policy = "key", Wide(1)
+    vendor.refuse = lambda request: error if (request.start or T0) < T0 + 2 * HOUR else None
+    asked = []
+    for pause in (0 * DAY, MINUTE, HOUR - MINUTE, DAY, 5 * DAY, DAY - HOUR, HOUR):
+        now.at += pause
+        vendor.asked.clear()
+        report = run(vendor, lake, asking(T0, T0 + 2 * HOUR))
+        asked.append(len(vendor.asked))
+        assert not report.is_complete
+    first = 1 if isinstance(error, UnknownSymbolError) else 2
+    assert asked == [first, first, first, 0, 0, 0, first], "once may be a mistake"
+    now.at += HOUR
+    assert run(vendor, lake, asking(T0, T0 + 2 * HOUR)).asked == first
+    vendor.asked.clear()
+    report = run(vendor, lake, asking(T0, T0 + 4 * HOUR))
+    if isinstance(error, UnknownSymbolError):
+        assert (vendor.asked, len(report.refused)) == ([], 4), "nothing else of it either"
+    else:
+        assert spans(vendor.asked)[0].start == T0 + 2 * HOUR
+        assert (len(report.refused), report.rows) == (2, 120)
+    assert report.refused[0].error == (
+        "refused on 2024-06-08, not asked again before 2024-06-15 02:00Z unless with --force:"
+        f" {error}"
+    )
+    assert (report.is_complete, report.can_improve) == (False, False)
+
+
+def refused_twice(vendor: Vendor, lake: Lake, now: Now) -> None:
+    """Ask twice, an hour apart."""
+    for _ in range(2):
+        assert run(vendor, lake, asking()).asked == 1
+        now.at += HOUR
+
+
+def test_forcing_asks_what_was_refused_and_what_is_answered_is_refused_no_more(
+    vendor: Vendor, lake: Lake, now: Now
+) -> None:
+    vendor.identity = "key"
+    vendor.refuse = lambda _: EntitlementError("not in the plan")
+    refused_twice(vendor, lake, now)
+    vendor.refuse = lambda _: None
+    assert run(vendor, lake, asking()).asked == 0
+    assert run(vendor, lake, asking(), force=True).rows == 60
+    now.at += DAY
+    vendor.dataset = replace(BARS, revision_window=200 * DAY)
+    assert run(vendor, lake, asking()).asked == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identity": "another key"},
+        {"error": EntitlementError("not yet", is_lasting=False)},
+        {"symbol": "B"},
+        {"start": T0 + 2 * HOUR},
+    ],
+    ids=str,
+)
+def test_a_refusal_says_nothing_of_other_questions(
+    vendor: Vendor, lake: Lake, now: Now, change: dict[str, Any]
+) -> None:
+    vendor.identity = "key"
+    vendor.refuse = lambda _: change.get("error", EntitlementError("not in the plan"))
+    refused_twice(vendor, lake, now)
+    vendor.identity = change.get("identity", "key")
+    start = change.get("start", T0)
+    request = asking(start, start + HOUR, change.get("symbol", "A"))
+    assert run(vendor, lake, request).asked == 1
+
+
+def test_what_was_refused_is_asked_of_the_next_provider_at_once(
+    pair: tuple[Vendor, Vendor], lake: Lake, now: Now
+) -> None:
+    first, second = pair
+    first.identity = "key"
+    first.refuse = lambda _: EntitlementError("not with this plan")
+    for _ in range(2):
+        land_all([chain(first, second)], lake, clock=now)
+        now.at += HOUR
+    for vendor in pair:
+        vendor.asked.clear()
+    longer = asking(T0, T0 + 7 * HOUR)
+    reports = land_all([chain(first, second, request=longer)], lake, clock=now)
+    assert [len(vendor.asked) for vendor in pair] == [1, 1]
+    assert all(report.is_complete for report in reports)
+    assert reports[0].passed_on_because["second"]["refused"].endswith("not with this plan")
 
 
 # -- when to ask -----------------------------------------------------------------------------------
@@ -715,6 +810,41 @@ def test_lists_are_asked_for_when_they_are_old_enough(lake: Lake, now: Now) -> N
     assert run(vendor, lake, Request("list", "B")).asked == 1
     assert run(vendor, lake, request, force=True).asked == 1
     assert len(landed(lake)) == 2
+
+
+def test_the_newest_end_of_a_range_is_asked_for_when_its_answer_is_old_enough(
+    vendor: Vendor, lake: Lake, now: Now
+) -> None:
+    vendor.dataset = replace(
+        BARS, refresh_after=20 * HOUR, revision_window=3 * HOUR, finality_lag=HOUR
+    )
+    vendor.step = 2 * HOUR
+    now.at = T0 + 10 * HOUR
+    asked = []
+    for hours in (0, 1, 18, 1, 19, 1):
+        now.at += hours * HOUR
+        vendor.asked.clear()
+        run(vendor, lake, asking(T0, now.at))
+        asked.append([(span.start - T0) // HOUR for span in spans(vendor.asked)])
+    # Every two hours a question; of 30 hours, the first 7 are settled.
+    assert asked == [[0, 2, 4, 6, 8], [], [], [*range(7, 30, 2)], [], [*range(27, 50, 2)]]
+
+
+def test_an_older_range_is_asked_for_however_fresh_the_newest_is(
+    vendor: Vendor, lake: Lake, now: Now
+) -> None:
+    vendor.dataset = replace(BARS, refresh_after=20 * HOUR)
+    now.at = T0 + 100 * HOUR
+    vendor.failing = {T0 + hour * HOUR: RetryableError("busy") for hour in (97, 99)}
+    run(vendor, lake, asking(T0 + 95 * HOUR, now.at))
+    run(vendor, lake, asking(T0, T0 + 2 * HOUR))
+    vendor.failing, now.at = {}, now.at + HOUR
+    vendor.asked.clear()
+    run(vendor, lake, asking(T0, T0 + 4 * HOUR))
+    run(vendor, lake, asking(T0 + 95 * HOUR, now.at))
+    assert [span.start for span in spans(vendor.asked)] == [
+        T0 + hour * HOUR for hour in (2, 3, 97, 99, 100)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:Series.values returning")
