@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ingest.backfill import Ask
 from ingest.clock import Clock, utc_now
 from ingest.provider import Dataset, Provider, Request
-from ingest.symbols import PAIRS
+from ingest.symbols import PAIRS, canonical_example
 
 SYMBOL_COLUMN = "symbol"
 INBOX = "inbox"
@@ -171,7 +171,9 @@ def asks(
             yield from entry.asks(now)
 
 
-def read_pulls(path: Path, providers: Mapping[str, Provider]) -> tuple[Entry, ...]:
+def read_pulls(
+    path: Path, providers: Mapping[str, Provider], clock: Clock = utc_now
+) -> tuple[Entry, ...]:
     """Return the entries of a pulls file, those that are off too.
 
     Raises:
@@ -191,6 +193,7 @@ def read_pulls(path: Path, providers: Mapping[str, Provider]) -> tuple[Entry, ..
         for each in error.errors():
             problems.add(each["loc"], _told(each))
         raise problems.error() from None
+    _check_since(file.pulls, clock(), problems)
     entries = []
     seen: dict[tuple[str, str, str | None, str | None, str | None], int] = {}
     for number, pull in enumerate(file.pulls):
@@ -304,6 +307,17 @@ def _near(given: str, known: Iterable[str]) -> str:
     return f": did you mean {' or '.join(near)}?" if near else f": there are {', '.join(known)}"
 
 
+def _check_since(pulls: Iterable[Pull], now: datetime, problems: _Problems) -> None:
+    """Note entries that begin in the future."""
+    for number, pull in enumerate(pulls):
+        start = pull.start(now)
+        if start is not None and start > now:
+            problems.add(
+                ("pulls", number, "since"),
+                f"{pull.since} is still to come: write a day that has begun, or days back (30d)",
+            )
+
+
 def _checked(
     pull: Pull,
     number: int,
@@ -324,8 +338,11 @@ def _checked(
     classes: set[str | None] = set()
     for provider in chain:
         dataset = provider.datasets[pull.dataset]
-        _check_fields(pull, provider.name, dataset, has_symbols=bool(symbols), wrong=wrong)
-        classes.add(_asset_class(pull, provider.name, dataset, wrong))
+        asset_class = _asset_class(pull, provider.name, dataset, wrong)
+        _check_fields(
+            pull, provider.name, dataset, asset_class, has_symbols=bool(symbols), wrong=wrong
+        )
+        classes.add(asset_class)
     if len(problems) > before:
         return None
     if len(classes) > 1:
@@ -333,7 +350,7 @@ def _checked(
         return None
     (asset_class,) = classes
     for symbol in symbols:
-        if complaint := _not_canonical(symbol, asset_class):
+        if complaint := not_canonical(symbol, asset_class):
             wrong("symbols" if symbol in pull.symbols else "symbols_file", complaint)
     if len(problems) > before:
         return None
@@ -380,19 +397,22 @@ def _check_fields(
     pull: Pull,
     provider: str,
     dataset: Dataset,
+    asset_class: str | None,
     *,
     has_symbols: bool,
     wrong: Wrong,
 ) -> None:
     """Note fields that are missing or out of place for a dataset."""
     what = f"{dataset.name} of {provider}"
+    offered = dataset.timeframes_of(asset_class)
+    of_class = f" of {asset_class}" if asset_class in dataset.timeframes_by_class else ""
     for timeframe in pull.timeframes:
-        if timeframe not in dataset.timeframes:
-            offered = ", ".join(dataset.timeframes)
-            has = f"it has {offered}; coarser ones are derived" if offered else "leave them out"
-            wrong("timeframes", f"{what} has no {timeframe}: {has}")
-    if dataset.timeframes and not pull.timeframes:
-        wrong("timeframes", f"{what} needs timeframes: some of {', '.join(dataset.timeframes)}")
+        if timeframe not in offered:
+            it_has = f"it has {', '.join(offered)}; coarser ones are derived"
+            has = it_has if offered else "leave them out"
+            wrong("timeframes", f"{what} has no {timeframe}{of_class}: {has}")
+    if offered and not pull.timeframes:
+        wrong("timeframes", f"{what} needs timeframes: some of {', '.join(offered)}")
     if dataset.kind == "range" and pull.since is None:
         wrong("since", f"{what} needs since: the first day, or days back (30d)")
     for name in ("since", "revision_window"):
@@ -448,17 +468,22 @@ def read_symbols(path: Path) -> Sequence[str]:
     return list(dict.fromkeys(value for value in values if value))
 
 
-def _not_canonical(symbol: str, asset_class: str | None) -> str | None:
+def not_canonical(symbol: str, asset_class: str | None) -> str | None:
     """Return how a symbol should be written, or None when it is fine."""
     if not symbol or symbol != symbol.strip():
         return f"{symbol!r} has blanks around it or nothing in it: correct it"
-    if asset_class in PAIRS and not re.fullmatch(r"[^/\s]+/[^/\s]+", symbol):
-        pair = re.sub(r"[-_]", "/", symbol, count=1)
-        example = pair if "/" in pair else "BTC/USD" if asset_class == "crypto" else "EUR/USD"
-        return f"{symbol!r} is not canonical: write a pair like {example}"
-    if asset_class == "equity" and re.search(r"[-/\s]", symbol):
-        return f"{symbol!r} is not canonical: write {re.sub(r'[-/ ]', '.', symbol)}"
-    return None
+    if asset_class is None or (example := canonical_example(symbol, asset_class)) is None:
+        return None
+    return (
+        f"{symbol!r} is not canonical: write {_meant(symbol, asset_class) or f'it like {example}'}"
+    )
+
+
+def _meant(symbol: str, asset_class: str) -> str | None:
+    """Return the canonical spelling that a symbol is a usual one of, if there is one."""
+    parts = re.split(r"[-_/.:\s]+", symbol.upper())
+    guess = ("/" if asset_class in PAIRS else ".").join(parts)
+    return guess if canonical_example(guess, asset_class) is None else None
 
 
 def _missing_secrets(provider: Provider) -> tuple[str, ...]:

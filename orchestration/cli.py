@@ -36,7 +36,7 @@ from ingest.locks import LockedError
 from ingest.provider import TIMEFRAMES, Dataset, Provider, ProviderError, Request
 from ingest.providers import inbox, make_providers, secret_values
 from ingest.providers.simulator import Simulator
-from ingest.pulls import PullsError, asks, asset_class_of, read_symbols
+from ingest.pulls import PullsError, asks, asset_class_of, not_canonical, read_symbols
 from ingest.rest import quota_left
 from ingest.serve import TOKEN_NAME, serve
 from ingest.settings import Settings, SettingsError
@@ -67,6 +67,8 @@ EXPECTED_ERRORS = (
     BuildError, ChartError, DbtError, FeaturesError, LockedError, NotLandedError, ProviderError,
     PublicationError, PullsError, QualityError, SettingsError,
 )  # fmt: skip
+
+COMPLAINTS_SHOWN = 5
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system says when a disk, or somebody's share of it, is full."""
@@ -318,6 +320,7 @@ def status() -> None:
     except PullsError as error:
         output.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
     summary.show_vendors(output, data, providers)
+    summary.show_refusals(output, data)
 
 
 @app.command()
@@ -521,7 +524,7 @@ class _Wanted:
         symbols = self._symbols(dataset, usual, asset_class)
         if dataset.kind == "extract":
             return [Request(dataset.name, symbol, params=params) for symbol in symbols]
-        timeframes = self._timeframes(dataset)
+        timeframes = self._timeframes(dataset, asset_class)
         since, until = self._range(usual)
         return [
             Request(dataset.name, symbol, timeframe, since, until, params)
@@ -549,6 +552,13 @@ class _Wanted:
         if not dataset.is_by_symbol:
             return [None]
         chosen = list(self.symbols)
+        complaints = [c for symbol in chosen if (c := not_canonical(symbol, asset_class))]
+        if complaints:
+            more = len(complaints) - COMPLAINTS_SHOWN
+            shown = "; ".join(complaints[:COMPLAINTS_SHOWN])
+            raise typer.BadParameter(
+                f"{shown}; and {more:,} more" if more > 0 else shown, param_hint="--symbols"
+            )
         if not chosen:
             entries = line.pulls(self.settings, make_providers(self.settings))
             chosen = [
@@ -569,16 +579,18 @@ class _Wanted:
             return list(unique)
         return [self.vendor.spell(symbol, asset_class) for symbol in unique]
 
-    def _timeframes(self, dataset: Dataset) -> Sequence[str | None]:
+    def _timeframes(self, dataset: Dataset, asset_class: str | None) -> Sequence[str | None]:
+        offered = dataset.timeframes_of(asset_class)
+        of_class = f" of {asset_class}" if asset_class in dataset.timeframes_by_class else ""
         for timeframe in self.timeframes:
-            if timeframe not in dataset.timeframes:
+            if timeframe not in offered:
                 raise typer.BadParameter(
-                    f"{self.vendor.name} has no {timeframe!r} {dataset.name}; it has"
-                    f" {', '.join(dataset.timeframes) or 'no timeframes'}."
+                    f"{self.vendor.name} has no {timeframe!r} {dataset.name}{of_class}; it has"
+                    f" {', '.join(offered) or 'no timeframes'}."
                     + (" Coarser bars are derived." if timeframe in TIMEFRAMES else ""),
                     param_hint="--timeframes",
                 )
-        return self.timeframes or dataset.timeframes or [None]
+        return self.timeframes or offered or [None]
 
     def _range(self, usual: Sequence[Request]) -> tuple[datetime, datetime]:
         until = _moment(self.end, "--end") if self.end else utc_now()

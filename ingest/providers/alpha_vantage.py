@@ -17,8 +17,9 @@ closes would be used before they were known, and beside those of vendors that ke
 What lies outside the asked range is left out, or each run would land years again; a row whose time
 cannot be read is landed, and SQL says what is wrong with it.
 
-Free keys have 25 requests a day and 1 a second; set `TAPEHOUSE_ALPHA_VANTAGE_PER_MINUTE` to what a
-paid plan allows (75, 150, 300, 600 or 1200).
+Free keys have 25 requests a day and 1 a second: of ranges, the newest end is then asked for again
+only when its answer is most of a day old, which is how often what they may ask changes. Set
+`TAPEHOUSE_ALPHA_VANTAGE_PER_MINUTE` to what a paid plan allows (75, 150, 300, 600 or 1200).
 """
 
 import csv
@@ -97,6 +98,8 @@ MINUTE = timedelta(minutes=1)
 # volumes are corrected overnight. A day later both are what they stay.
 FINALITY_LAG = DAY
 REVISION_WINDOW = 3 * DAY
+# Shorter than a day, so that what runs once a day asks each time.
+FREE_REFRESH = timedelta(hours=20)
 
 REPORTS = {"annual": "annualReports", "quarterly": "quarterlyReports"}
 REPORT_NAMES = ("fiscalDateEnding", "reportedCurrency")
@@ -188,9 +191,11 @@ class AlphaVantage(RestProvider):
                 "time_zone",
             ),
             timeframes=(*INTERVALS, "1d"),
+            timeframes_by_class={"fx": tuple(INTERVALS)},
             asset_classes=tuple(INTRADAY),
             finality_lag=FINALITY_LAG,
             revision_window=REVISION_WINDOW,
+            refresh_after=FREE_REFRESH,
             calendar={"equity": "XNYS"},
         ),
         "splits": Dataset(
@@ -260,6 +265,7 @@ class AlphaVantage(RestProvider):
             asset_classes=tuple(INTRADAY),
             # Articles are indexed and scored some time after they are published.
             revision_window=DAY,
+            refresh_after=FREE_REFRESH,
         ),
     }
 
@@ -271,6 +277,12 @@ class AlphaVantage(RestProvider):
         # Paid keys are also refused for bursts within their minute.
         per_second = RateLimit(math.ceil(paid / 60), per_seconds=1)
         return Policy(limits=(per_second, RateLimit(paid, per_seconds=60)))
+
+    def refresh_after(self, dataset: Dataset) -> timedelta:
+        """Return how old an answer must be; paid plans need not spare the newest end of ranges."""
+        if dataset.kind == "range" and paid_per_minute(self.environment, self.name):
+            return timedelta(0)
+        return dataset.refresh_after
 
     def forget(self) -> None:
         """Forget which symbols there are."""
@@ -334,18 +346,14 @@ class AlphaVantage(RestProvider):
                 f"{request}: Alpha Vantage bars are asked by asset class ({', '.join(INTRADAY)}),"
                 " and those of pairs by BASE/QUOTE: complete the request"
             )
-        if timeframe == "1d" and asset_class not in DAILY:
-            raise EntitlementError(
-                f"{request}: Alpha Vantage's days of currencies end at midnight UTC, not with the"
-                " session at 17:00 in New York: ask another provider for them"
-            )
         today = floor(self.clock(), DAY)
         farthest = _farthest(asset_class, timeframe)
         if farthest is not None and end <= today - farthest:
             # Another provider may have it, and is asked where the pulls name one.
             raise EntitlementError(
                 f"{request}: Alpha Vantage has only the last {farthest.days} days of {asset_class}"
-                f" bars of {timeframe}: start later, or ask another provider for what is older"
+                f" bars of {timeframe}: start later, or ask another provider for what is older",
+                is_lasting=False,
             )
         names = symbol.split("/") if asset_class in PAIRS else [symbol]
         params = {
@@ -418,6 +426,17 @@ class AlphaVantage(RestProvider):
             return bool(series)
 
         return await self._lookup.has(symbol, look)
+
+    async def _check_known(self, request: Request) -> None:
+        """Tell a company without records of a kind from a symbol that the vendor does not have.
+
+        Raises:
+            UnknownSymbolError: it has no bars of the symbol either.
+        """
+        if not await self._has(symbol_of(request)):
+            raise UnknownSymbolError(
+                f"{request}: Alpha Vantage has nothing of {request.symbol!r}: correct the symbol"
+            )
 
     def _extent(self, asset_class: str, timeframe: str, start: datetime) -> Mapping[str, str]:
         """Return the parameters that say how much is answered."""
@@ -514,6 +533,7 @@ class AlphaVantage(RestProvider):
                 PATH, params, lambda text: _csv(text, names), classify=self._classify_table
             )
         except _NothingError:
+            await self._check_known(request)
             found = Found()
         return found.answer(request, self.clock())
 
@@ -539,7 +559,10 @@ class AlphaVantage(RestProvider):
             ]
 
         found = Found()
-        for period_type, report in await self.http.get(PATH, params, read):
+        reports = await self.http.get(PATH, params, read)
+        if not reports:
+            await self._check_known(request)
+        for period_type, report in reports:
             if not isinstance(report, dict):
                 found.reject("expected an object", report)
                 continue

@@ -10,9 +10,9 @@ within the day are asked with `nonadjusted=true`. `full`, `light` and `dividend-
 adjusted by the vendor and are never asked for. Both ends of a range are always sent: without them
 history is silently cut to about five years.
 
-Free keys have 250 requests a day, no bars within the day, and five statements a question; set
-`TAPEHOUSE_FMP_PER_MINUTE` to what a paid plan allows (300 on the smallest). The path of what a plan
-does not cover answers 402 in prose.
+Free keys have 250 requests a day, about five years of bars by day and none within it, and five
+yearly statements a question, no quarterly ones; set `TAPEHOUSE_FMP_PER_MINUTE` to what a paid plan
+allows (300 on the smallest). What a plan does not cover is answered with 402, in prose.
 """
 
 import re
@@ -68,6 +68,8 @@ FREE_HISTORY = 1800 * DAY
 # The newest bar may be unfinished, and volumes are corrected overnight.
 FINALITY_LAG = DAY
 REVISION_WINDOW = 3 * DAY
+# Days come after the close: with 250 requests, they need not be asked for every hour.
+FREE_REFRESH = timedelta(hours=6)
 
 STATEMENT_FIELDS = fields(
     "symbol",
@@ -86,6 +88,7 @@ STATEMENT_PATHS = {
     "cash_flows": "/cash-flow-statement",
 }
 PERIODS = ("annual", "quarter")
+PROFILE_PATH = "/profile"
 FREE_STATEMENTS, PAID_STATEMENTS = 5, 400
 
 ERROR = re.compile(r'\s*\{\s*"(?:Error Message|error)"\s*:', re.IGNORECASE)
@@ -129,6 +132,7 @@ class Fmp(RestProvider):
             asset_classes=("equity",),
             finality_lag=FINALITY_LAG,
             revision_window=REVISION_WINDOW,
+            refresh_after=FREE_REFRESH,
             calendar={"equity": CALENDAR},
         ),
         "splits": Dataset(
@@ -220,6 +224,12 @@ class Fmp(RestProvider):
         paid = self._paid_per_minute
         return Policy(limits=(RateLimit(paid, per_seconds=60),)) if paid else self.policy
 
+    def refresh_after(self, dataset: Dataset) -> timedelta:
+        """Return how old an answer must be; paid plans need not spare the newest end of ranges."""
+        if dataset.kind == "range" and self._paid_per_minute:
+            return timedelta(0)
+        return dataset.refresh_after
+
     def forget(self) -> None:
         """Forget which symbols there are."""
         self._lookup = Lookup()
@@ -260,10 +270,11 @@ class Fmp(RestProvider):
     def split(self, request: Request) -> Iterable[Request]:
         """Cut ranges into windows of whole days, and statements into yearly and quarterly ones.
 
-        What a plan does not include (quarters, say) then costs only itself.
+        Free keys are refused quarters: they are not asked.
         """
         if request.dataset in STATEMENT_PATHS and "period" not in request.params:
-            params = [{**request.params, "period": period} for period in PERIODS]
+            periods = PERIODS if self._paid_per_minute else PERIODS[:1]
+            params = [{**request.params, "period": period} for period in periods]
             return [replace(request, params=each) for each in params]
         return super().split(request)
 
@@ -319,7 +330,7 @@ class Fmp(RestProvider):
 
         async def look() -> bool:
             try:
-                return bool(await self.http.get("/profile", {"symbol": symbol}, array))
+                return bool(await self.http.get(PROFILE_PATH, {"symbol": symbol}, array))
             except EntitlementError:
                 return True
 
@@ -353,7 +364,7 @@ class Fmp(RestProvider):
         Raises:
             UnknownSymbolError: the vendor has no such company.
         """
-        answer = await self._rows(request, "/profile", {"symbol": symbol_of(request)})
+        answer = await self._rows(request, PROFILE_PATH, {"symbol": symbol_of(request)})
         if not (answer.records or answer.rejects):
             raise UnknownSymbolError(
                 f"{request}: FMP has no profile of {request.symbol!r}: correct the symbol"
@@ -362,7 +373,12 @@ class Fmp(RestProvider):
 
     async def _rows(self, request: Request, path: str, params: Mapping[str, str]) -> Answer:
         found = Found()
-        found.records += found.objects(await self.http.get(path, params, array))
+        answered = await self.http.get(path, params, array)
+        if not (answered or path == PROFILE_PATH or await self._has(request)):
+            raise UnknownSymbolError(
+                f"{request}: FMP has nothing of {request.symbol!r}: correct the symbol"
+            )
+        found.records += found.objects(answered)
         return found.answer(request, self.clock())
 
     async def _statements(self, request: Request) -> Answer:

@@ -60,8 +60,9 @@ class Oanda(RestProvider):
 
     name = "oanda"
     base_url = "https://api-fxpractice.oanda.com"
-    # 120/s are allowed, 100/s recommended.
-    policy = Policy(limits=(RateLimit(100, per_seconds=1),), concurrency=8)
+    # 120/s are allowed, 100/s recommended; and two new connections a second, which are all there
+    # are with two questions at a time, whether or not the vendor speaks HTTP/2.
+    policy = Policy(limits=(RateLimit(100, per_seconds=1),), concurrency=2)
     spelling = Spelling(pair="_")
     secret_names = (TOKEN,)
     windows: ClassVar[Mapping[str, int | timedelta]] = {"bars": CANDLES_PER_REQUEST}

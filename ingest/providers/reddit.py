@@ -30,8 +30,8 @@ from ingest.provider import (
     Dataset,
     EntitlementError,
     ProviderError,
-    QuotaSpentError,
     Request,
+    RetryableError,
     TerminalError,
     UnknownSymbolError,
     fields,
@@ -130,10 +130,7 @@ class Reddit(RestProvider):
             rates = {name.lower(): value for name, value in headers.items()}
             wait = _number(rates.get("x-ratelimit-reset"))
             if wait is not None and (_number(rates.get("x-ratelimit-remaining")) or 0) < 1:
-                return QuotaSpentError(
-                    f"nothing more is answered for {wait:g} s",
-                    self.clock() + timedelta(seconds=wait),
-                )
+                return RetryableError(f"nothing more is answered for {wait:g} s", wait)
         del text
         return None
 

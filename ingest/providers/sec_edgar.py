@@ -150,11 +150,12 @@ class SecEdgar(RestProvider):
         async with self._lock:
             if self._ciks is None:
                 listed = (await self._companies()).records
-                self._ciks = {
-                    str(record["ticker"]).upper(): _padded(record["cik"])
-                    for record in listed
-                    if re.fullmatch(rf"\d{{1,{CIK_DIGITS}}}", str(record["cik"]), re.ASCII)
-                }
+                self._ciks = {}
+                for record in listed:
+                    if re.fullmatch(rf"\d{{1,{CIK_DIGITS}}}", str(record["cik"]), re.ASCII):
+                        # The list is ordered by size: of two with one ticker, the first is meant.
+                        named = str(record["ticker"]).upper()
+                        self._ciks.setdefault(named, _padded(record["cik"]))
         cik = self._ciks.get(ticker.upper())
         if cik is None:
             raise UnknownSymbolError(

@@ -48,12 +48,14 @@ LIMITS = (Limit(250, 86400),)
 class FakeFmp(FakeVendor):
     """The vendor's state: rows by path and symbol, newest first whatever their order here.
 
-    `is_free` refuses what only paid keys may ask. Answers hold the newest `most_rows` at most.
+    `is_free` refuses what only paid keys may ask, by its `today`. Answers hold the newest
+    `most_rows` at most.
     """
 
     limits: tuple[Limit, ...] = LIMITS
     key: str = "key"
     is_free: bool = False
+    today: str = "2026-03-10"
     most_rows: int = 1_000_000
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -63,7 +65,7 @@ class FakeFmp(FakeVendor):
         path, params = asked.path.removeprefix("/").removeprefix("stable/"), asked.params
         if self.is_free and path.startswith("historical-chart/"):
             return RESTRICTED
-        if self.is_free and int(params.get("limit", 0)) > FREE_STATEMENTS:
+        if self.is_free and self._is_premium(path, params):
             return PREMIUM_PARAMETER
         key = path
         if path.endswith("-statement"):
@@ -85,6 +87,13 @@ class FakeFmp(FakeVendor):
         if path.endswith("-statement"):
             rows = rows[: int(params.get("limit", FREE_STATEMENTS))]
         return Reply(body=json.dumps(rows[: self.most_rows]))
+
+    def _is_premium(self, path: str, params: Mapping[str, str]) -> bool:
+        """Return whether a parameter is beyond a free key: quarters, many, or long ago."""
+        five_years_ago = f"{int(self.today[:4]) - 5}{self.today[4:]}"
+        is_quarterly = path.endswith("-statement") and params.get("period") == "quarter"
+        is_long_ago = params.get("from", five_years_ago) < five_years_ago
+        return is_quarterly or is_long_ago or int(params.get("limit", 0)) > FREE_STATEMENTS
 
     def throttled(self, asked: Asked, requests: int, seconds: float) -> Reply:
         del asked, requests, seconds

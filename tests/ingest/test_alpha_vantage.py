@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ingest.http import Policy, RateLimit
@@ -297,7 +297,7 @@ def test_values_are_landed_to_the_letter_by_the_text_of_their_keys(
 def test_days_of_currencies_are_left_to_other_providers(world: World[FakeAlphaVantage]) -> None:
     """They end at midnight UTC, hours after the session they would be taken for."""
     world.vendor.rows["fx", "EUR/USD", "daily"] = {"2026-03-06": row("1.1", "1.2", "1.0", "1.15")}
-    with pytest.raises(EntitlementError, match=r"end at midnight UTC.*ask another provider"):
+    with pytest.raises(TerminalError, match="one of the timeframes 1m, 5m, 15m, 1h"):
         world.fetch(bars("EUR/USD", "1d", "2026-03-02", "2026-03-08", "fx"))
     assert asked(world) == []
 
@@ -627,9 +627,21 @@ def test_a_company_without_splits_is_an_empty_answer(
     world: World[FakeAlphaVantage], text: str
 ) -> None:
     world.vendor.tables["SPLITS", "IBM"] = text
+    world.vendor.rows["equity", "IBM", "daily"] = {"2026-03-05": row("1", "1", "1", "1", "1")}
     report = world.land(Request("splits", "IBM"))
     assert report.is_complete
     assert report.rows == 0
+
+
+@pytest.mark.parametrize("dataset", ["splits", "dividends", "income_statements"])
+def test_nothing_of_a_symbol_is_told_from_no_such_symbol(
+    world: World[FakeAlphaVantage], dataset: str
+) -> None:
+    (failure,) = world.land(Request(dataset, "NOPE")).failures
+    assert failure.error.endswith("Alpha Vantage has nothing of 'NOPE': correct the symbol")
+    world.advance(timedelta(hours=1))
+    assert len(world.land(Request(dataset, "NOPE")).failures) == 1, "it may have been a mistake"
+    assert world.land(Request(dataset, "NOPE")).asked == 0
 
 
 def test_a_line_of_another_length_is_a_dead_letter_and_its_neighbours_land(
@@ -695,6 +707,7 @@ def test_statements_are_landed_by_period_with_their_amounts_in_one_text(
 
 
 def test_a_fund_without_statements_is_an_empty_answer(world: World[FakeAlphaVantage]) -> None:
+    world.vendor.rows["equity", "SPY", "daily"] = {"2026-03-05": row("1", "1", "1", "1", "1")}
     report = world.land(Request("income_statements", "SPY"))
     assert report.is_complete
     assert report.rows == 0
@@ -902,6 +915,7 @@ def test_windows_join_up_and_each_is_of_one_month(
     asset_class: str, timeframe: str, start: datetime, length: timedelta
 ) -> None:
     provider = AlphaVantage(Environment({}), lambda: NOW)
+    assume(timeframe in provider.datasets["bars"].timeframes_of(asset_class))
     params = {"asset_class": asset_class}
     request = Request("bars", "A/B", timeframe, start, start + length, params)
     windows = [(w.start, w.end) for w in provider.split(request) if w.start and w.end]

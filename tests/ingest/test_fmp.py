@@ -31,6 +31,7 @@ from tests.ingest.worlds import World, answers, bars
 
 SECRET = "PLANTED7KEY"  # noqa: S105 - made up
 NOW = at("2026-03-10T12:34:56")
+LIST = "/stable/profile"
 RAW = "historical-price-eod/non-split-adjusted"
 
 
@@ -326,10 +327,11 @@ def test_a_used_up_quota_says_until_when(
 
 
 def test_the_limit_of_a_paid_plan_passes_within_the_minute(world: World[FakeFmp]) -> None:
+    world.vendor.rows["profile", "AAPL"] = [{"symbol": "AAPL"}]
     world.vendor.fail("splits", fake.LIMIT, times=2)
     answer = world.fetch(Request("splits", "AAPL"), TAPEHOUSE_FMP_PER_MINUTE="300")
     assert answer.is_complete
-    assert len(world.vendor.asked) == 3
+    assert [each.path for each in world.vendor.asked].count("/stable/splits") == 3
 
 
 def test_what_one_symbol_is_refused_does_not_cost_the_others(world: World[FakeFmp]) -> None:
@@ -390,6 +392,8 @@ def test_a_paid_plan_is_named_by_its_requests_a_minute(
 def test_the_vendors_limit_is_never_met(world: World[FakeFmp]) -> None:
     world.vendor.limits = (Limit(3, 0.1),)
     world.policy = Policy(limits=(RateLimit(3, per_seconds=0.1),), attempts=1)
+    for number in range(9):
+        world.vendor.rows["splits", f"S{number}"] = [{"date": "2020-08-31"}]
     report = world.land(*(Request("splits", f"S{number}") for number in range(9)))
     assert report.is_complete
     assert report.asked == 9
@@ -398,6 +402,8 @@ def test_the_vendors_limit_is_never_met(world: World[FakeFmp]) -> None:
 
 def test_a_day_used_up_by_the_vendors_count_ends_the_run(world: World[FakeFmp]) -> None:
     world.vendor.limits = (Limit(2, 86400),)
+    for name in ("A", "B", "C"):
+        world.vendor.rows["splits", name] = [{"date": "2020-08-31"}]
     report = world.land(*(Request("splits", name) for name in ("A", "B", "C")))
     (failure,) = report.failures
     assert not failure.is_terminal
@@ -453,19 +459,13 @@ INCOME = {
 }
 
 
-def test_statements_are_asked_by_year_and_quarter_with_what_the_plan_allows(
-    world: World[FakeFmp],
-) -> None:
+def test_a_free_key_asks_for_yearly_statements_alone(world: World[FakeFmp]) -> None:
     world.vendor.is_free = True
     world.vendor.rows["income-statement/annual", "AAPL"] = [INCOME]
-    world.vendor.fail("period=quarter", fake.PREMIUM_PARAMETER)
-    report = world.land(Request("income_statements", "AAPL"))
+    assert world.land(Request("income_statements", "AAPL")).is_complete
     assert asked(world) == [
-        ("/stable/income-statement", {"symbol": "AAPL", "period": period, "limit": "5"})
-        for period in ("annual", "quarter")
+        ("/stable/income-statement", {"symbol": "AAPL", "period": "annual", "limit": "5"})
     ]
-    (failure,) = report.failures
-    assert failure.request.params == {"period": "quarter"}
     columns = "symbol, date, period, fiscal_year, filing_date, accepted_date, items, _extra"
     assert world.rows(columns, "income_statements") == [
         (
@@ -487,9 +487,46 @@ def test_statements_are_asked_by_year_and_quarter_with_what_the_plan_allows(
 def test_a_paid_plan_asks_for_every_statement(
     world: World[FakeFmp], dataset: str, path: str
 ) -> None:
-    world.fetch(Request(dataset, "AAPL"), TAPEHOUSE_FMP_PER_MINUTE="300")
-    params = {"symbol": "AAPL", "period": "annual", "limit": "400"}
-    assert asked(world) == [(f"/stable/{path}", params)]
+    world.variables = {**world.variables, "TAPEHOUSE_FMP_PER_MINUTE": "300"}
+    for period in ("annual", "quarter"):
+        world.vendor.rows[f"{path}/{period}", "AAPL"] = [INCOME]
+    assert world.land(Request(dataset, "AAPL")).is_complete
+    assert asked(world) == [
+        (f"/stable/{path}", {"symbol": "AAPL", "period": period, "limit": "400"})
+        for period in ("annual", "quarter")
+    ]
+
+
+@pytest.mark.parametrize("dataset", ["splits", "dividends", "income_statements"])
+def test_nothing_of_a_symbol_is_told_from_no_such_symbol(
+    world: World[FakeFmp], dataset: str
+) -> None:
+    world.vendor.rows["profile", "BRK-B"] = [{"symbol": "BRK-B"}]
+    report = world.land(Request(dataset, "BRK-B"), Request(dataset, "NOPE"))
+    assert [entry.symbol for batch in report.batches for entry in batch.entries] == ["BRK-B"]
+    (failure,) = report.failures
+    assert failure.request.symbol == "NOPE"
+    assert failure.error.endswith("FMP has nothing of 'NOPE': correct the symbol")
+
+
+def test_what_a_plan_refuses_is_not_asked_again_every_run(world: World[FakeFmp]) -> None:
+    world.vendor.is_free = True
+    world.vendor.rows[RAW, "AAPL"] = [raw_day("2026-03-03")]
+    request = bars("AAPL", "1d", "2016-01-01", "2026-03-10")
+    for _ in range(2):
+        assert len(world.land(request).failures) == 2
+        world.advance(timedelta(hours=1))
+    questions = []
+    for _ in range(3):
+        world.advance(timedelta(days=1))
+        report = world.land(request)
+        questions.append([each.params["to"] for each in world.vendor.asked if each.path != LIST])
+        assert (len(report.refused), report.failures) == (2, [])
+    assert questions == [["2026-03-09"]] * 3, "the newest days, as they may be revised"
+    assert len(world.land(request, force=True).failures) == 2
+    world.variables = {**world.variables, "TAPEHOUSE_FMP_PER_MINUTE": "300"}
+    world.vendor.is_free = False
+    assert world.land(request).is_complete
 
 
 def test_a_profile_is_landed_with_all_it_says(world: World[FakeFmp]) -> None:

@@ -311,6 +311,15 @@ def test_a_spent_window_stops_until_it_ends(vendor: FakeReddit, where: str) -> N
     assert failure.until == NOW + timedelta(seconds=417)
 
 
+def test_a_limit_that_comes_back_within_seconds_is_waited_for(vendor: FakeReddit) -> None:
+    vendor.posts["stocks"] = [post(1)]
+    fault = too_many(x_ratelimit_used="996", x_ratelimit_remaining="0.0", x_ratelimit_reset="0.3")
+    vendor.fail("/r/stocks", fault)
+    assert len(posts(vendor).answer.records) == 1
+    refused, answered = (each.at for each in vendor.asked if each.path.startswith("/r/"))
+    assert 0.3 <= answered - refused < 2
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -193,6 +193,13 @@ def test_without_an_email_nothing_is_asked(vendor: FakeSecEdgar) -> None:
     assert vendor.asked == []
 
 
+def test_of_two_companies_with_one_ticker_the_first_is_meant(vendor: FakeSecEdgar) -> None:
+    """The list is ordered by size."""
+    vendor.companies.append([1, "Twice Inc.", "AAPL", None])
+    vendor.facts[APPLE] = company_facts("320193", "Apple Inc.", {})
+    assert isinstance(facts_of(vendor, "AAPL").answer, Answer)
+
+
 def test_an_unknown_ticker_and_a_company_without_xbrl_cost_only_themselves(
     vendor: FakeSecEdgar,
 ) -> None:

@@ -430,7 +430,7 @@ def of_fmp() -> Truth:  # noqa: C901 - one kind of row after the other
     return Truth(
         vendor,
         ("FMP",),
-        {"FMP_API_KEY": KEY},
+        {"FMP_API_KEY": KEY, "TAPEHOUSE_FMP_PER_MINUTE": "300"},
         (
             (Fmp, bars("AAPL", "1d", "2024-05-03", "2025-06-02")),
             (Fmp, bars("AAPL", "5m", "2026-02-03", "2026-02-13")),

@@ -7,24 +7,31 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
+from ingest.backfill import Failure, LandingReport, Step
+from ingest.clock import utc_now
 from ingest.http import Policy
 from ingest.lake import Lake
-from ingest.provider import Answer, Dataset, QuotaSpentError, Request
+from ingest.provider import Answer, Dataset, EntitlementError, QuotaSpentError, Request
+from ingest.providers.alpha_vantage import AlphaVantage
 from ingest.providers.simulator import Simulator
 from ingest.pulls import asks
-from ingest.settings import DataDir, Settings
+from ingest.refusals import REFUSALS, Refusals
+from ingest.settings import DataDir, Environment, Settings
 from ingest.vendor_state import BreakerState, VendorState
-from orchestration import cli, publication
+from orchestration import cli, publication, summary
 from orchestration.candidate import builder_lock
 from orchestration.dbt import DbtError
 from orchestration.run_records import RunRecord
@@ -143,8 +150,23 @@ def test_the_console_script_is_installed(tmp_path: Path) -> None:
             "no symbols are configured for coinbase: name some, e.g. --symbols BTC/USD",
         ),
         (
-            ("--provider", "coinbase", "--symbols", "BTC-USD"),
+            ("--provider", "coinbase", "--symbols", "BTC/USD"),
             "give --start or --days: how far back to go",
+        ),
+        (
+            ("--provider", "coinbase", "--symbols", "BTC-USD,eth/usd", "--days", "3"),
+            "'BTC-USD' is not canonical: write BTC/USD; 'eth/usd' is not canonical: write ETH/USD",
+        ),
+        (
+            ("--provider", "fmp", "--dataset", "splits", "--symbols", "aapl"),
+            "'aapl' is not canonical: write AAPL",
+        ),
+        (
+            (
+                *("--provider", "alpha_vantage", "--asset-class", "fx", "--symbols", "EUR/USD"),
+                *("--timeframes", "1d", "--days", "3"),
+            ),
+            "alpha_vantage has no '1d' bars of fx; it has 1m, 5m, 15m, 1h.",
         ),
         (
             ("--provider", "sample", "--start", "2010-01-01", "--days", "3"),
@@ -360,6 +382,62 @@ def test_a_provider_that_stops_answering_is_told_once(
     ) in shown.text
 
 
+def told(*reports: LandingReport) -> str:
+    console = Console(width=WIDTH, file=StringIO())
+    summary.show_landed(console, reports)
+    assert isinstance(console.file, StringIO)
+    return joined(console.file.getvalue())
+
+
+def test_it_is_told_why_another_provider_was_asked() -> None:
+    report = LandingReport("alpaca_sip", "bars", asked=3, passed_on=Counter(alpaca_iex=4))
+    report.passed_on_because = {"alpaca_iex": {"EntitlementError": "not in [this] plan"}}
+    assert "dataset requests rows unchanged dead letters failed asked elsewhere" in told(report)
+    assert "alpaca_iex was asked in its place 4 times: not in [this] plan" in told(report)
+
+
+def test_what_was_refused_before_is_told_once_and_is_not_landed() -> None:
+    report = LandingReport("fmp", "bars")
+    report.refused = [
+        Failure(Request("bars", symbol, "1m"), f"refused on 2026-03-01: no {symbol} in the plan")
+        for symbol in ("AAPL", "MSFT")
+    ]
+    text = told(report)
+    assert "fmp bars 0 0 0 0 0 2" in text
+    assert (
+        "fmp bars: 2 requests were refused alike, the first: bars AAPL 1m: refused on 2026-03-01:"
+        " no AAPL in the plan"
+    ) in text
+    assert not report.is_complete
+
+
+def test_a_bar_per_provider_shows_its_rate_and_what_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = iter([100.0, 102.0, 104.0, 104.0])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(now))
+    seen: list[str] = []
+
+    class Watched(Progress):
+        def stop(self) -> None:
+            for task in self.tasks:
+                rate = task.fields["rate"]
+                seen.append(f"{task.description} {task.completed:g}/{task.total:g} {rate}")
+            super().stop()
+
+    monkeypatch.setattr(cli, "Progress", Watched)
+    monkeypatch.setattr(cli, "console", Console(quiet=True))
+    vantage = AlphaVantage(Environment({}))
+    with cli._bars({"alpha_vantage": vantage}) as advance:
+        advance(Step("alpha_vantage", 1, 40, 50, "bars IBM"))
+        advance(Step("alpha_vantage", 8, 40, 4000, "bars IBM"))
+        advance(Step("coinbase", 1, 2, 300, "bars BTC-USD"))
+    assert seen == [
+        "alpha_vantage 8/40 2.0 requests/s 1,000 rows/s 25 left",
+        "coinbase 1/2 0.2 requests/s 75 rows/s",
+    ]
+
+
 @pytest.mark.usefixtures("short_history", "recorded")
 def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stopped(_: Recorder, request: Request) -> Answer:
@@ -390,10 +468,25 @@ def test_the_status_tells_of_pulls_and_vendors(run: Run, data: DataDir) -> None:
         quota_remaining=0,
     )  # fmt: skip
     data.vendors.mkdir(parents=True)
-    for each in (state, VendorState("alpha_vantage"), VendorState("coinbase")):
+    said = {"quota_remaining": 41, "quota_remaining_at": utc_now()}
+    lately = VendorState("alpaca", **said)  # type: ignore[arg-type]
+    said["quota_remaining_at"] = utc_now() - timedelta(minutes=1)
+    long_ago = VendorState("alpaca_iex", **said)  # type: ignore[arg-type]
+    for each in (state, lately, long_ago, VendorState("alpha_vantage"), VendorState("coinbase")):
         (data.vendors / f"{each.provider}.json").write_text(each.to_json(), encoding="utf-8")
+    why = EntitlementError("HTTP 402: the [plan] does not include it")
+    for hour, symbols in ((0, "ABCDEFG"), (1, "ABCDEF")):
+        then = datetime(2126, 3, 1, hour, tzinfo=UTC)
+        refused = Refusals(data.vendors / REFUSALS, lambda then=then: then)  # type: ignore[misc]
+        for symbol in symbols:
+            refused.keep("fmp", "key", Request("bars", symbol, "1m"), why, str(why))
     text = run("status").text
+    assert "alpaca closed 0 41 alpaca_iex closed 0 alpha_vantage closed 0 25" in text
     assert "alpha_vantage closed 0 25 coinbase closed 0 fmp open" in text
+    assert (
+        "Refused: fmp bars A, B, C, D and 2 more: refused on 2126-03-01, not asked again before"
+        " 2126-03-08 01:00Z unless with --force: HTTP 402: the [plan] does not include it"
+    ) in text
     assert "coinbase bars A/USD, B/USD, C/USD, D/USD, and 2 more 1h 1d 30d" in text
     assert "Off: fmp splits: fmp needs FMP_API_KEY" in text
     assert "Off: kraken asset_pairs: enabled is false" in text
