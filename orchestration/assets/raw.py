@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from ingest.backfill import LandingReport
-from ingest.provider import Dataset
+from ingest.provider import Dataset, Provider
 from ingest.providers import inbox, make_providers
 from ingest.pulls import PullsError
+from ingest.rest import RestProvider
 from ingest.settings import Settings
 from ingest.streams import STREAM_DATASETS
 from orchestration import line, summary
@@ -30,7 +31,7 @@ def raw_assets() -> Iterator[dg.AssetsDefinition]:
     """Yield an asset per dataset of every provider, and the inbox."""
     for provider in make_providers(Settings()).values():
         for dataset in provider.datasets.values():
-            yield _landed(provider.name, dataset, type(provider).__doc__ or "")
+            yield _landed(provider.name, dataset, type(provider).__doc__ or "", _pool(provider))
     for dataset in inbox.DATASETS.values():
         yield _inbox(dataset)
 
@@ -48,13 +49,21 @@ def streamed_assets() -> Iterator[dg.AssetSpec]:
             )
 
 
-def _landed(provider: str, dataset: Dataset, about: str) -> dg.AssetsDefinition:
+def _pool(provider: Provider) -> str | None:
+    """Return the pool of a vendor's account: two runs at once would ask it for the same."""
+    if not isinstance(provider, RestProvider):
+        return None
+    return f"vendor_{provider.account or provider.name}"
+
+
+def _landed(provider: str, dataset: Dataset, about: str, pool: str | None) -> dg.AssetsDefinition:
     @dg.asset(
         key=["raw", provider, dataset.name],
         group_name="raw",
         kinds={"python", "parquet"},
         description=_describe(provider, dataset, about),
         retry_policy=RETRIES,
+        pool=pool,
         metadata={"dagster/column_schema": _columns(dataset)},
     )
     def landed(warehouse: Warehouse) -> dg.MaterializeResult[None]:
@@ -112,6 +121,7 @@ def _landing_metadata(reports: Sequence[LandingReport]) -> dict[str, int | str]:
         "confirmed": sum(report.confirmed for report in reports),
         "dead_letters": sum(report.dead_letters for report in reports),
         "failed": sum(len(report.failures) for report in reports),
+        "refused_before": sum(len(report.refused) for report in reports),
         "not_asked": sum(report.not_asked.total() for report in reports),
         "batches": ", ".join(batch.batch_id for report in reports for batch in report.batches),
     }

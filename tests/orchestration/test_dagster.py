@@ -444,6 +444,18 @@ pulls:
 """
 
 
+def test_runs_take_turns_with_each_account_of_a_vendor() -> None:
+    pools: dict[str, set[str | None]] = {}
+    for landed in raw.raw_assets():
+        pools.setdefault(landed.key.path[1], set()).add(landed.op.pool)
+    alpaca = {"alpaca", "alpaca_iex", "alpaca_sip"}
+    assert {name for name, own in pools.items() if own == {"vendor_alpaca"}} == alpaca
+    assert pools["coinbase"] == {"vendor_coinbase"}
+    assert pools["sample"] == pools["inbox"] == {None}
+    limits = yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8"))
+    assert limits["concurrency"]["pools"]["default_limit"] == 1
+
+
 def test_what_is_declared_is_landed_by_whoever_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
