@@ -52,7 +52,8 @@ WRITTEN_WITHIN_SECONDS = 0.05
 
 SCHEMA = (
     "pragma journal_mode = wal",
-    "pragma synchronous = normal",
+    # It need not outlive the machine's stopping; waiting for the disk would hold up every request.
+    "pragma synchronous = off",
     """create table if not exists requests
     (number integer primary key autoincrement, process integer, arrives_by integer)""",
     "create index if not exists requests_by_time on requests (arrives_by)",
@@ -439,7 +440,7 @@ class _Shared:
             with closing(sqlite3.connect(address, uri=True)) as connection:
                 begins_at = _now_ms() - limit.milliseconds
                 ((number,),) = connection.execute(counted, [begins_at])
-        except sqlite3.OperationalError:  # nothing was counted in it yet
+        except sqlite3.DatabaseError:  # nothing was counted in it yet
             return 0
         return int(number) - sum(moment is None for moment in list(self._arrived.values()))
 
@@ -510,16 +511,30 @@ class _Shared:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
             # Two that make the file at once would find it locked, however patient they are.
             with self._file.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                for statement in SCHEMA:
-                    connection.execute(statement)
-            self._connection = connection
+                try:
+                    self._connection = self._connect()
+                except sqlite3.OperationalError:
+                    raise
+                except sqlite3.DatabaseError:  # damaged when the machine stopped
+                    for suffix in ("", "-wal", "-shm"):
+                        self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+                    self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for statement in SCHEMA:
+                connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.backfill import LandingReport, backfill
+from ingest.backfill import Ask, LandingReport, backfill, land_all
 from ingest.lake import Interval, Lake
 from ingest.limits import RateLimit
 from ingest.provider import (
@@ -787,3 +787,26 @@ def test_local_vendor_refuses_wrong_keys_and_counts_requests(world: World) -> No
     with pytest.raises(RetryableError, match="too many requests"):
         world.fetch(AlpacaIex, bars(NOW - DAY, NOW))
     assert world.vendor.throttled_count == 3
+
+
+# -- one feed in place of another ------------------------------------------------------------------
+
+
+def test_what_the_plan_has_not_of_all_exchanges_is_asked_of_one(world: World) -> None:
+    """Over HTTP, from the shipped chain's first provider to its second."""
+    start = at("2026-03-09T14:00")
+    request = bars(start, start + HOUR)
+    world.vendor.fill("iex", "AAPL", "1Min", [start])
+    refused = message(403, "subscription does not permit querying SIP data")
+    world.vendor.fail("feed=sip", refused, times=9)
+    otherwise = Ask(world.make(AlpacaIex), request)
+    asks = [Ask(world.make(AlpacaSip), request, otherwise=otherwise)]
+    reports = land_all(asks, world.lake, clock=world.clock)
+    assert [each.params["feed"] for each in world.vendor.asked] == ["sip", "iex"]
+    assert [(report.provider, report.is_complete) for report in reports] == [
+        ("alpaca_sip", True),
+        ("alpaca_iex", True),
+    ]
+    assert reports[1].rows == 1
+    (because,) = reports[0].passed_on_because["alpaca_iex"].values()
+    assert "subscription does not permit querying SIP data" in because

@@ -420,6 +420,15 @@ def test_a_request_given_up_while_it_is_counted_does_not_count(tmp_path: Path) -
     limiter.close()
 
 
+def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "limits.sqlite"
+    file.write_bytes(b"no database" * 1000)
+    limit = RateLimit(3, per_seconds=3600)
+    assert RateLimiter([limit], file=file).remaining == 3
+    assert take_until_spent(file, limit) == 3
+    assert take_until_spent(file, limit) == 0
+
+
 def test_a_pause_holds_back_whoever_shares_the_file(tmp_path: Path) -> None:
     one, other = (RateLimiter([RateLimit(9, 0.1)], file=tmp_path / "limits") for _ in range(2))
 
