@@ -68,6 +68,7 @@ class Sample:
     def __init__(self, clock: Clock = utc_now, folder: Path = PROJECT_ROOT / "data/sample") -> None:
         self._clock = clock
         self._folder = folder
+        self._tables: dict[str, pa.Table] = {}
 
     def default_request(self, dataset: str) -> Iterable[Request]:
         """Ask for everything in the bundle."""
@@ -107,6 +108,8 @@ class Sample:
         """Do nothing: no connection is held."""
 
     def _read(self, name: str) -> pa.Table:
+        if name in self._tables:
+            return self._tables[name]
         path = self._folder / name
         if not path.exists():
             raise TerminalError(f"{path} is missing; it comes with the repository: restore it")
@@ -117,4 +120,4 @@ class Sample:
             null_values=[""],
             quoted_strings_can_be_null=False,
         )
-        return pa_csv.read_csv(path, convert_options=as_text)
+        return self._tables.setdefault(name, pa_csv.read_csv(path, convert_options=as_text))

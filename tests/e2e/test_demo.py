@@ -475,6 +475,7 @@ def test_the_quality_report_is_where_the_summary_says(demo: Path) -> None:
     assert str(version) in Path(found[1]).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_second_demo_publishes_nothing_and_says_so(demo: Path, tmp_path: Path) -> None:
     settings = copied(demo / "data", tmp_path / "data")
     before = publication.versions(settings.data)

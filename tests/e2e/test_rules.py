@@ -15,6 +15,7 @@ from tests.orchestration.warehouses import (
     build,
     copied,
     edited_project,
+    isolate,
     query,
 )
 
@@ -37,40 +38,49 @@ CONTESTED = (
 )
 
 
-@pytest.fixture
-def rebuilt(
-    small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, Edit], tuple[RunRecord, Path, Path]]:
-    """Return a function that edits a rule and builds: it gives the record, and before and after."""
+def accept_any_volume(text: str) -> str:
+    return re.sub(r"'close', 'volume',(\s)", r"'close',\1", text)
 
-    def rebuild(name: str, edit: Edit) -> tuple[RunRecord, Path, Path]:
-        settings = copied(small, tmp_path / "warehouse")
-        edited = edited_project(project, tmp_path / "project", {name: edit})
-        monkeypatch.setenv(PROJECT_VARIABLE, str(edited))
+
+def map_unknown(text: str) -> str:
+    return text + f"simulator,{UNKNOWN},crypto,crypto:{UNKNOWN},1970-01-01,9999-12-31\n"
+
+
+def prefer_sample(text: str) -> str:
+    return text.replace("bars,equity,sample,100", "bars,equity,sample,1")
+
+
+EDITS: dict[str, Edit] = {
+    BAR_RULES: accept_any_volume,
+    SYMBOL_MAP: map_unknown,
+    PRECEDENCE: prefer_sample,
+}
+
+
+@pytest.fixture(scope="module")
+def rebuilt(
+    small: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunRecord, Path, Path]:
+    """Build under three edited rules at once: return the record, and before and after."""
+    folder = tmp_path_factory.mktemp("rules")
+    settings = copied(small, folder / "warehouse")
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, edited_project(project, folder / "project", EDITS), folder)
         return build(settings), settings.data.market, settings.data.candidate
 
-    return rebuild
 
-
-Rebuilt = Callable[[str, Edit], tuple[RunRecord, Path, Path]]
+Rebuilt = tuple[RunRecord, Path, Path]
 
 
 def test_rows_come_back_when_a_quarantine_rule_is_relaxed(rebuilt: Rebuilt) -> None:
-    def accept_any_volume(text: str) -> str:
-        return re.sub(r"'close', 'volume',(\s)", r"'close',\1", text)
-
-    record, before, after = rebuilt(BAR_RULES, accept_any_volume)
-    assert {"bar_versions", "bars_quarantined"} <= set(record.refreshed_models)
-    assert not record.is_full_refresh
+    _, before, after = rebuilt
     assert query(before, ODD_VERSIONS) == []
     assert query(after, ODD_VERSIONS) == [(10.5, None)]
     assert query(after, "select 1 from silver.bars_quarantined where provider_symbol = 'ODD'") == []
 
 
 def test_rows_come_back_when_a_symbol_is_mapped(rebuilt: Rebuilt) -> None:
-    line = f"simulator,{UNKNOWN},crypto,crypto:{UNKNOWN},1970-01-01,9999-12-31\n"
-    record, before, after = rebuilt(SYMBOL_MAP, lambda text: text + line)
-    assert {"bar_versions", "bars_quarantined", "bars"} <= set(record.refreshed_models)
+    _, before, after = rebuilt
     assert query(before, UNKNOWN_VERSIONS) == []
     assert query(before, UNKNOWN_QUARANTINED) != [(0,)]
     assert query(after, UNKNOWN_VERSIONS) == [(f"crypto:{UNKNOWN}",)]
@@ -78,16 +88,38 @@ def test_rows_come_back_when_a_symbol_is_mapped(rebuilt: Rebuilt) -> None:
 
 
 def test_another_winner_takes_over_when_precedence_changes(rebuilt: Rebuilt) -> None:
-    record, before, after = rebuilt(
-        PRECEDENCE, lambda text: text.replace("bars,equity,sample,100", "bars,equity,sample,1")
-    )
-    assert {"bar_versions", "bars"} <= set(record.refreshed_models)
-    assert "bars_quarantined" not in record.refreshed_models, "quarantine asks for no precedence"
+    _, before, after = rebuilt
     assert query(before, CONTESTED) == [("inbox",)]
     assert query(after, CONTESTED) == [("sample",)]
     closes = CONTESTED.replace("provider", "close")
     assert query(before, closes) == [(float(INBOX_CLOSE),)]
     assert len(query(after, closes)) == len(INBOX_DAYS)
+
+
+def test_no_more_is_refreshed_than_must_be(rebuilt: Rebuilt) -> None:
+    record, *_ = rebuilt
+    assert {"bar_versions", "bars_quarantined", "bars"} <= set(record.refreshed_models)
+    assert not record.is_full_refresh
+
+
+REFRESHED = {
+    BAR_RULES: {"bar_versions", "bars_quarantined"},
+    SYMBOL_MAP: {"bar_versions", "bars_quarantined", "bars"},
+    PRECEDENCE: {"bar_versions", "bars"},
+}
+
+
+@pytest.mark.parametrize("rule", EDITS)
+def test_a_rule_refreshes_what_it_touches(
+    rule: str, small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = edited_project(project, tmp_path / "project", {rule: EDITS[rule]})
+    monkeypatch.setenv(PROJECT_VARIABLE, str(edited))
+    begun = building.begin(copied(small, tmp_path / "warehouse").data)
+    assert REFRESHED[rule] <= set(begun.refreshed_models)
+    # Quarantine asks for no precedence.
+    assert ("bars_quarantined" in begun.refreshed_models) == (rule != PRECEDENCE)
+    assert not begun.is_full_refresh
 
 
 # -- what changes no rule ------------------------------------------------------------------------
