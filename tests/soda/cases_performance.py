@@ -9,7 +9,7 @@ TRADED = ONE_DECISION.format(where=" where net_pnl_base is not null")
 ACCOUNT = "entity_type = 'account' and entity = 'SIM-EQUITY'"
 WHOLE = ACCOUNT + " and period_type = 'all'"
 VOTED = "rowid = (select min(rowid) from gold.mart_provider_attribution where {where})"
-ONE_PAIR = VOTED.format(where="instrument_id <> '(all)' and regime <> '(all)'")
+ONE_PAIR = VOTED.format(where="instrument_id <> '(all)' and regime <> '(all)' and vote_count > 0")
 ALL_TOGETHER = VOTED.format(
     where="asset_class = '(all)' and regime = '(all)' and lot_count > 0"
     " and hit_sample_count_1_bar >= 50"
