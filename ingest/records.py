@@ -35,15 +35,19 @@ def decode_json(body: str | bytes) -> Any:  # noqa: ANN401 - JSON is whatever th
     """Decode JSON, keeping the text of numbers.
 
     Raises:
-        json.JSONDecodeError: `body` is not JSON, or an object says the same key twice.
+        json.JSONDecodeError: `body` is not JSON, an object in it says the same key twice, or it is
+            nested beyond all measure.
     """
-    return json.loads(
-        body,
-        parse_float=JsonNumber,
-        parse_int=JsonNumber,
-        parse_constant=JsonNumber,
-        object_pairs_hook=_object,
-    )
+    try:
+        return json.loads(
+            body,
+            parse_float=JsonNumber,
+            parse_int=JsonNumber,
+            parse_constant=JsonNumber,
+            object_pairs_hook=_object,
+        )
+    except RecursionError as error:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def read_message(text: str) -> tuple[Trade | Quote | Bar, dict[str, Any]]:
     """
     try:
         raw = decode_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BrokenContractError(
             [{"at": "message", "type": "json", "message": f"not JSON: {error}"}]
         ) from None

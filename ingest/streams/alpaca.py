@@ -156,7 +156,7 @@ class AlpacaFeed:
         """Return the messages of a frame, and the next step of logging in."""
         try:
             messages = decode_json(frame)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return [self._unreadable(f"not JSON: {error}", _text(frame))], ()
         if not isinstance(messages, list):
             return [self._unreadable("expected an array", _text(frame))], ()

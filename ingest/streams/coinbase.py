@@ -120,7 +120,7 @@ class CoinbaseFeed:
         """Return the one message of a frame."""
         try:
             message = decode_json(frame)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return [self._unreadable(f"not JSON: {error}", frame)], ()
         if not isinstance(message, dict):
             return [self._unreadable("expected an object", frame)], ()
