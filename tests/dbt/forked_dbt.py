@@ -5,6 +5,7 @@ every command, and the project, parsed once per test run, is read from a file: o
 of work before dbt builds anything, half a second is left.
 """
 
+import gc
 import multiprocessing
 import os
 import time
@@ -41,7 +42,11 @@ def run(
 def _invoke(
     args: Sequence[str], folder: Path, env: Mapping[str, str], printed: Path, parsed: Path | None
 ) -> None:
-    from orchestration.parsed_dbt import run as run_here  # noqa: PLC0415 - in the fork alone
+    from dbt.adapters.duckdb.connections import (  # noqa: PLC0415 - in the fork alone
+        DuckDBConnectionManager,
+    )
+
+    from orchestration.parsed_dbt import run as run_here  # noqa: PLC0415
 
     os.environ.clear()
     os.environ.update(env)
@@ -50,4 +55,8 @@ def _invoke(
     with printed.open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    raise SystemExit(run_here(args, parsed))
+    code = run_here(args, parsed)
+    # As when a program ends, which a fork does not: now what is written is in the file.
+    DuckDBConnectionManager.close_all_connections()
+    gc.collect()
+    raise SystemExit(code)
