@@ -325,7 +325,7 @@ def test_processes_at_once_share_a_limit_of_less_than_a_second(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with (
-        Vendor(limits=(SHARED,), latency_seconds=0.01).running() as vendor,
+        Vendor(limits=(Limit(*SHARED),), latency_seconds=0.01).running() as vendor,
         multiprocessing.get_context("spawn").Pool(2) as pool,
     ):
         pool.starmap(ask_many, [(vendor.url, tmp_path, 8)] * 2, chunksize=1)
