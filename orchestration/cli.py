@@ -681,12 +681,14 @@ def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
 
 @contextmanager
 def _stopped_alike() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Let SIGTERM do what Ctrl-C does, also where a shell's background has it ignored."""
+    interrupting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminating = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, terminating)
+        signal.signal(signal.SIGINT, interrupting)
 
 
 @contextmanager

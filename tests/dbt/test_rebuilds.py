@@ -44,7 +44,6 @@ REFRESHED = (STEPS_THEN - 1, 4)
 """After these steps a full refresh is what the increments are compared with."""
 
 SAYS_WHICH_CALENDARS = {
-    "gold.dim_providers",
     "gold.dim_sessions",
     "ops.build_batches",
     "ops.load_batches",

@@ -448,7 +448,12 @@ def test_ctrl_c_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Recorder, "fetch", stopped)
     declare(PULLS.replace("ENABLED", "true"))
-    shown = run("ingest", "incremental")
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
+    try:
+        shown = run("ingest", "incremental")
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert shown.code == cli.STOPPED
     assert "simulator bars 2 1 0 0 0" in shown.text
     assert "Run the same command for the rest" in shown.text
