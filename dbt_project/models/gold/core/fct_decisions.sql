@@ -124,8 +124,8 @@ bars_under_way as (
             and next_bars.session_date = sessions.session_date
 ),
 
--- Returns are measured from the close that the decision saw, unless prices have moved on since: then
--- the way there is no merit of the decision, and they are measured from the next close.
+-- Returns are measured from the close that the decision saw, unless prices have moved on since:
+-- then the way there is no merit of the decision, and they are measured from the next close.
 base_bars as (
     select
         bars_under_way.decision_id,
