@@ -52,9 +52,11 @@ insert into gold.dim_instruments values
     ('A old', 'equity:A', '2021-02-01', '2021-03-01'),
     ('A new', 'equity:A', '2021-03-01', '9999-12-31'),
     ('B', 'crypto:B/USD', '2021-01-01', '9999-12-31');
+create table gold.dim_sessions (calendar varchar, session_date date, open_at timestamp);
+create table rules.asset_classes (asset_class varchar, calendar varchar);
 create table silver.market_data_enriched (
     instrument_id varchar, timeframe varchar, bar_start_at timestamp, bar_no bigint, close double,
-    split_factor double, bar_available_at timestamp
+    split_factor double, bar_available_at timestamp, session_date date, bar_end_at timestamp
 );
 create table silver.decision_history (
     decision_id varchar, account_id varchar, strategy varchar, instrument_id varchar,
@@ -211,7 +213,13 @@ def test_attribution_is_that_of_the_definitions(database: Path, decisions: list[
     rows = {_ordered(row, ATTRIBUTION_KEYS): row for row in table(
         database, "gold.mart_provider_attribution"
     )}  # fmt: skip
-    assert set(rows) == set(groups)
+    nobodys = [row for key, row in rows.items() if key[-1] == "(none)"]
+    unvoted = [pnl for decision in decisions for pnl in _unvoted(decision)]
+    of_all = [row for row in nobodys if row["asset_class"] == row["regime"] == "(all)"]
+    assert sum(row["attributed_pnl_base"] for row in of_all) == sum(unvoted)
+    assert sum(row["lot_count"] for row in of_all) == len(unvoted) > 0
+    assert not any(row["vote_count"] or row["outcome_count_1_bar"] for row in nobodys)
+    assert set(rows) == set(groups) | {_ordered(row) for row in nobodys}
     correlated = 0
     for key, members in groups.items():
         row, votes = rows[key], [decision.votes[provider] for decision, provider in members]
@@ -300,9 +308,14 @@ def test_each_provider_is_compared_on_the_very_same_decisions(
                 if each.returns[bars] is not None
             ]
             assert row[f"outcome_count_{name}"] == len(known)
+            own = [float(each[0] * each[2] > 0) for each in known if each[0]]
+            assert row[f"hit_rate_{name}"] == _close_to(_mean(own))
+            both = [each for each in known if each[0] and each[1]]
+            assert row[f"compared_count_{name}"] == len(both)
             for measure, place in (("", 0), ("ensemble_", 1)):
-                hits = [float(each[place] * each[2] > 0) for each in known if each[place]]
-                assert row[f"{measure}hit_rate_{name}"] == _close_to(_mean(hits))
+                hits = [float(each[place] * each[2] > 0) for each in both]
+                rate = "hit_rate" if measure else "compared_hit_rate"
+                assert row[f"{measure}{rate}_{name}"] == _close_to(_mean(hits))
                 directed = _mean([each[place] * each[2] for each in known])
                 assert row[f"{measure}mean_directed_return_{name}"] == _close_to(directed)
         lots = [
@@ -330,7 +343,10 @@ def _make_world(random: np.random.Generator) -> World:
             made.closes[instrument, number] = close
             begin = START + number * step
             made.bars.append(
-                (instrument, timeframe, begin, number, close / factor, factor, begin + step)
+                (
+                    *(instrument, timeframe, begin, number, close / factor, factor, begin + step),
+                    *(begin.date(), begin + step),
+                )
             )
     for number in range(DECISIONS):
         _add_decision(made, f"d-{number}", random)
@@ -343,7 +359,9 @@ def _add_decision(made: World, decision_id: str, random: np.random.Generator) ->
     instrument, asset_class, timeframe, step = SERIES[random.integers(3)]
     place = int(random.integers(-3, BARS))
     context = START + place * step if place >= 0 else None
-    decided_at = START + (place + 1) * step + timedelta(seconds=30)
+    # At once, or at any time within the next bar.
+    late = timedelta(seconds=30) if random.random() < 0.5 else step * float(random.random())
+    decided_at = START + (place + 1) * step + late
     account = (None, "sim", "euro", "other")[random.integers(4)]
     action = ("buy", "sell", "hold")[random.integers(3)]
     method = ("debate", "voting", "fallback", "single")[random.integers(4)]
@@ -411,7 +429,7 @@ def _judge(world: World) -> list[Decision]:
         currency, is_simulated = ACCOUNTS.get(account, ("USD", False))
         if account is None and own:
             currency = min(lot[4] for lot in own)
-        place = None if context is None else (context - START) // steps[instrument]
+        place = _measured_from(context, row[11], steps[instrument])
         found.append(
             Decision(
                 decision_id,
@@ -434,8 +452,16 @@ def _judge(world: World) -> list[Decision]:
     return found
 
 
-def _return(world: World, instrument: str, place: int | None, bars: int) -> float | None:
-    if place is None or place + bars >= BARS:
+def _measured_from(context: datetime | None, decided_at: datetime, step: timedelta) -> int:
+    """Return the bar whose close was the price: the last one, or the next where it is too old."""
+    following = max((decided_at - START) // step, 0)
+    if context is not None and decided_at - (context + step) <= step / 20:
+        return (context - START) // step
+    return following
+
+
+def _return(world: World, instrument: str, place: int, bars: int) -> float | None:
+    if place + bars >= BARS:
         return None
     return world.closes[instrument, place + bars] / world.closes[instrument, place] - 1
 
@@ -456,6 +482,13 @@ def _last_votes(
 def _agreement(decision: Decision) -> float:
     whole = sum(weight for _, _, weight in decision.votes.values())
     return sum(w for action, _, w in decision.votes.values() if action == decision.action) / whole
+
+
+def _unvoted(decision: Decision) -> list[Decimal]:
+    """Return what the lots of a decision earned that nobody voted for."""
+    if any(action == decision.action for action, _, _ in decision.votes.values()):
+        return []
+    return [lot[5] for lot in decision.lots if lot[4] == decision.keys["base_currency"]]
 
 
 def _part(decision: Decision, provider: str) -> tuple[int, Decimal]:
