@@ -75,6 +75,10 @@ CASES: Mapping[str, tuple[str, ...]] = {
     "dataset_freshness_scheduled_datasets_have_a_limit": (
         "update {table} set max_hours_since_ask = null where not is_static",
     ),
+    "dim_dates_weeks_begin_on_monday": (
+        "update {table} set week_start_date = week_start_date + 1 where " + ONE_ROW,
+        "update {table} set is_weekend = not is_weekend where " + ONE_ROW,
+    ),
     "dim_sessions_sessions_open_before_they_close": CLOSED_WHEN_OPENED,
     "every_bar_key_has_one_current_version": (
         "update silver.bar_versions set is_current = true where not is_current",
@@ -388,7 +392,7 @@ CASES: Mapping[str, tuple[str, ...]] = {
         for name in HORIZONS
     ),
     "mart_provider_attribution_counts_are_consistent": (
-        "update {table} set vote_count = 0 where " + ONE_ROW,
+        "update {table} set vote_count = vote_count + 1 where " + ONE_ROW,
         "update {table} set buy_vote_count = buy_vote_count + 1 where " + ONE_ROW,
         "update {table} set agreeing_vote_count = vote_count + 1 where " + ONE_ROW,
         "update {table} set lot_count = -1 where " + ONE_ROW,

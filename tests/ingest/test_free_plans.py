@@ -17,7 +17,7 @@ from ingest.rest import RestProvider
 from ingest.settings import PROJECT_ROOT, DataDir, Environment, Settings
 from tests.fake_vendors.alpha_vantage import FakeAlphaVantage, row
 from tests.fake_vendors.fmp import FakeFmp
-from tests.fake_vendors.server import FakeVendor
+from tests.fake_vendors.server import UNLIMITED, FakeVendor
 from tests.ingest.asking import HASTY, at
 
 NOW = at("2026-03-10T12:34:56")
@@ -73,6 +73,7 @@ def alpha_vantage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     listing = "symbol,name,exchange,assetType,ipoDate,delistingDate,status\nA,A,NYSE,Stock,,,\n"
     vendor = FakeAlphaVantage(
         is_free=True,
+        limits=UNLIMITED,  # of a day that passes in seconds; the questions are counted here
         rows={("equity", name, "daily"): dict(prices) for name in names},
         tables={
             **{("SPLITS", name): "effective_date,split_factor\n2021-11-04,2\n" for name in names},
@@ -109,7 +110,7 @@ def fmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
     statements = ("income-statement", "balance-sheet-statement", "cash-flow-statement")
     kinds = (*paths, *(f"{path}/annual" for path in statements))
     rows = {(kind, name): [{**about, "symbol": name}] for kind in kinds for name in names}
-    vendor = FakeFmp(is_free=True, today=f"{NOW:%Y-%m-%d}", rows=rows)
+    vendor = FakeFmp(is_free=True, limits=UNLIMITED, today=f"{NOW:%Y-%m-%d}", rows=rows)
     with vendor.running():
         yield Schedule(Fmp, vendor, DataDir(tmp_path))
 
