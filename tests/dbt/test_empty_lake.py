@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.dbt.warehouse import Warehouse
+from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse
 
 
 def test_an_empty_lake_builds_twice(tmp_path: Path) -> None:
@@ -11,5 +11,5 @@ def test_an_empty_lake_builds_twice(tmp_path: Path) -> None:
     warehouse.data.mkdir()
     warehouse.build()
     once = warehouse.hashes()
-    warehouse.build("--exclude-resource-type", "unit_test")
+    warehouse.build(*WITHOUT_TESTS)
     assert warehouse.hashes() == once

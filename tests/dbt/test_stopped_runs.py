@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ingest.settings import DataDir
 from tests.dbt.demo_lake import land_demo
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, rows
@@ -9,6 +11,7 @@ from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, rows
 TAKEN_IN = "select count(*) from ops.processed_batches"
 
 
+@pytest.mark.slow
 def test_batches_are_taken_in_when_the_last_table_is_built(tmp_path: Path) -> None:
     """Stopped after the bars, the next run computes their signals, and the same as in one run."""
     stopped, whole = Warehouse(tmp_path / "stopped"), Warehouse(tmp_path / "whole")

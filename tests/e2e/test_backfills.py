@@ -260,7 +260,7 @@ def test_ctrl_c_lands_what_has_arrived_and_the_next_run_finishes(
     with oanda(YEARS).running() as vendor:
         vendor.prompt_answers = 40
         process = started(tmp_path, vendor, executable("tapehouse"), years=YEARS)
-        assert wait_for_questions(vendor, process, 48), process.communicate()
+        assert wait_for_questions(vendor, process, 42), process.communicate()
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         out, err = process.communicate(timeout=60)
@@ -270,8 +270,8 @@ def test_ctrl_c_lands_what_has_arrived_and_the_next_run_finishes(
         assert "Traceback" not in out + err
         batches = Lake(Settings(data_dir=tmp_path).data).batches()
         assert whole_batches(tmp_path) == len(batches)
-        # Of eight questions at once some may be slow before the count is reached.
-        assert 32 <= sum(len(batch.entries) for batch in batches) <= 40
+        # Of two questions at once one may be slow before the count is reached.
+        assert 38 <= sum(len(batch.entries) for batch in batches) <= 40
 
         vendor.prompt_answers = None
         ended(started(tmp_path, vendor, executable("tapehouse"), years=YEARS))
