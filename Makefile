@@ -21,7 +21,7 @@ demo: $(STAMP) ## Land the sample and the simulated market, build, check, publis
 	@$(BIN)/tapehouse demo
 
 .PHONY: test
-test: $(STAMP) ## Run all tests (about 25 minutes on 2 cores)
+test: $(STAMP) ## Run all tests (about 20 minutes on 2 cores)
 	$(PYTEST)
 
 .PHONY: test-slow
