@@ -18,6 +18,11 @@
 {%- endmacro %}
 
 
+{% macro every_instrument() -%}
+    *
+{%- endmacro %}
+
+
 {% macro every_session_is_touched() %}
     {#- Whether this build has built the bars anew, so that all their rows are new. -#}
     {% if not relation_exists('staging', 'int_bars__touched_sessions') %}
@@ -56,9 +61,12 @@
     {%- if every_session_is_touched() -%}
         {{ return(relation) }}
     {%- endif -%}
-    {%- for node in graph.nodes.values()
-        if node.name == relation.identifier and node.config.materialized == 'by_series' -%}
-        {{ return(restarted_rows(relation, node.config.get('series_key'))) }}
+    {%- for node in graph.nodes.values() if node.name == relation.identifier -%}
+        {%- if node.config.materialized == 'by_series' -%}
+            {{ return(restarted_rows(relation, node.config.get('series_key'))) }}
+        {%- elif node.config.get('changed_in') -%}
+            {{ return(changed_rows(relation, node)) }}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(
         '(select * from ' ~ relation ~ ' where (instrument_id, session_date) in ('

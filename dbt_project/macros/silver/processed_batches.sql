@@ -1,67 +1,138 @@
 {#-
-    What the incremental models remember between builds: which batches they have taken in, the symbol
-    map they used, and the split factors. All are written when a run has completed every one of the
-    models; a build that stops earlier starts from the same point again, and each of them gives the
-    same rows when it takes a batch in twice. What is pending is in the private schema `staging`:
-    published tables do not tell in how many steps they were built.
+    What the incremental models remember between builds: which batches they have taken in, and what
+    they were built from that is small enough to be compared whole (the symbol map they used, split
+    factors, currency rates, …). It is written when a run has completed every one of the models that
+    go by it; a build that stops earlier starts from the same point again. What is pending is in the
+    private schema `staging`: published tables do not tell in how many steps they were built.
 -#}
+
+{% macro remembered() %}
+    {#-
+        By what remembers: the datasets whose batches it takes in, and the models it compares with
+        `ops.applied_<name>`, column by column.
+    -#}
+    {% do return({
+        'bars': {
+            'datasets': ['bars'],
+            'applied': {
+                'symbol_map': ['int_instruments__symbol_map', {
+                    'provider': 'varchar', 'provider_symbol': 'varchar', 'asset_class': 'varchar',
+                    'instrument_id': 'varchar', 'valid_from': 'timestamp', 'valid_to': 'timestamp',
+                }],
+                'split_factors': ['int_bars__split_factors', {
+                    'instrument_id': 'varchar', 'valid_from': 'date', 'split_factor': 'double',
+                }],
+            },
+        },
+        'trading': {
+            'datasets': ['executions', 'decisions', 'cash_movements'],
+            'applied': {
+                'trading_symbols': ['int_trading__symbols', {
+                    'asset_class': 'varchar', 'symbol': 'varchar', 'instrument_id': 'varchar',
+                    'valid_from': 'timestamp', 'valid_to': 'timestamp',
+                }],
+                'currency_rates': ['int_currencies__rates', {
+                    'from_currency': 'varchar', 'to_currency': 'varchar',
+                    'needed_at': 'timestamp', 'rate': 'decimal(38, 18)',
+                }],
+                'share_units': ['int_trading__share_units', {
+                    'instrument_id': 'varchar', 'effective_at': 'timestamp',
+                    'units_per_share': 'decimal(38, 18)', 'unit_step': 'decimal(38, 18)',
+                }],
+                'late_splits': ['int_decisions__late_splits', {
+                    'instrument_id': 'varchar', 'ex_date': 'date', 'told_at': 'timestamp',
+                }],
+                'instrument_versions': ['dim_instruments', {
+                    'instrument_key': 'varchar', 'instrument_id': 'varchar',
+                    'valid_from': 'timestamp', 'valid_to': 'timestamp',
+                }],
+            },
+        },
+        'news': {
+            'datasets': ['news_articles', 'news_sentiment', 'news', 'social_posts', 'posts'],
+            'applied': {
+                'news_symbols': ['int_news__symbol_map', {
+                    'provider': 'varchar', 'asset_class': 'varchar', 'mentioned_as': 'varchar',
+                    'is_coin': 'boolean', 'instrument_id': 'varchar', 'valid_from': 'timestamp',
+                    'valid_to': 'timestamp',
+                }],
+            },
+        },
+    }) %}
+{% endmacro %}
+
 
 {% macro create_processed_batches() %}
     create schema if not exists ops;
     create table if not exists ops.processed_batches (batch_id varchar);
-    create table if not exists ops.applied_symbol_map (
-        provider varchar, provider_symbol varchar, asset_class varchar, instrument_id varchar,
-        valid_from timestamp, valid_to timestamp
+    {%- for what in remembered().values() %}
+    {%- for name, (_, columns) in what.applied.items() %}
+    create table if not exists ops.applied_{{ name }} (
+        {%- for column, type in columns.items() %}
+        {{ column }} {{ type }}{{ ',' if not loop.last }}
+        {%- endfor %}
     );
-    create table if not exists ops.applied_split_factors (
-        instrument_id varchar, valid_from date, split_factor double
-    );
+    {%- endfor %}
+    {%- endfor %}
 {% endmacro %}
 
 
 {% macro mark_batches_processed(results) %}
     {%- set batches = ref('build_batches') -%}
-    {%- set symbol_map = ref('int_instruments__symbol_map') -%}
-    {%- set split_factors = ref('int_bars__split_factors') -%}
-    {%- if not execute -%}
-        {{ return('') }}
-    {%- endif -%}
     {%- set completed = results | selectattr('status', 'equalto', 'success')
         | map(attribute='node') | map(attribute='name') | list -%}
-    {%- set remembering = [] -%}
-    {%- for node in graph.nodes.values() -%}
-        {%- set tags = node.config.get('tags', []) -%}
-        {%- if 'bars_family' in tags or 'of_bars' in tags or node.config.materialized == 'by_series' -%}
-            {%- do remembering.append(node.name) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {%- if remembering | reject('in', completed) | list -%}
-        {{ return('') }}
-    {%- endif -%}
+    {%- for family, what in remembered().items() %}
+    {%- set is_complete = execute and not (remembering_models(family) | reject('in', completed) | list) %}
+    {%- set datasets = "'" ~ what.datasets | join("', '") ~ "'" -%}
+    {%- if is_complete %}
     begin transaction;
-    delete from ops.processed_batches;
+    delete from ops.processed_batches
+    where batch_id not in (select batch_id from {{ batches }} where dataset not in ({{ datasets }}));
     insert into ops.processed_batches
-    select batch_id from {{ batches }} where dataset = 'bars' order by batch_id;
-    delete from ops.applied_symbol_map;
-    insert into ops.applied_symbol_map
-    select provider, provider_symbol, asset_class, instrument_id, valid_from, valid_to
-    from {{ symbol_map }}
-    order by all;
-    delete from ops.applied_split_factors;
-    insert into ops.applied_split_factors
-    select instrument_id, valid_from, split_factor
-    from {{ split_factors }}
-    order by all;
+    select batch_id from {{ batches }} where dataset in ({{ datasets }}) order by batch_id;
+    {%- endif %}
+    {%- for name, (model_name, columns) in what.applied.items() %}
+    {%- set relation = ref(model_name) -%}
+    {%- if is_complete %}
+    delete from ops.applied_{{ name }};
+    insert into ops.applied_{{ name }}
+    select {{ columns | join(', ') }} from {{ relation }} order by all;
+    {%- endif %}
+    {%- endfor %}
+    {%- if is_complete %}
     commit;
+    {%- endif %}
+    {%- endfor %}
 {% endmacro %}
 
 
-{% macro unprocessed_batches() %}
-    {#- The bar batches this build sees that the database has not taken in, as SQL text literals. -#}
+{% macro remembering_models(family) %}
+    {#- The models that must all have run before what they took in counts as taken in. -#}
+    {% if family != 'bars' %}
+        {% do return(family_members(family) | map(attribute='name') | list) %}
+    {% endif %}
+    {% set names = [] %}
+    {% for node in graph.nodes.values() %}
+        {% set tags = node.config.get('tags', []) %}
+        {% if 'bars_family' in tags or 'of_bars' in tags or node.config.materialized == 'by_series' %}
+            {% do names.append(node.name) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(names) %}
+{% endmacro %}
+
+
+{% macro unprocessed_batches(datasets=('bars',)) %}
+    {#-
+        The batches of datasets that this build sees and the database has not taken in, as SQL text
+        literals.
+    -#}
     {% set query %}
         select batch_id
         from {{ ref('build_batches') }}
-        where dataset = 'bars' and batch_id not in (select batch_id from ops.processed_batches)
+        where
+            dataset in ('{{ datasets | join("', '") }}')
+            and batch_id not in (select batch_id from ops.processed_batches)
         order by batch_id
     {% endset %}
     {% if not execute or not relation_exists('ops', 'build_batches') %}{% do return([]) %}{% endif %}
@@ -76,6 +147,19 @@
     {%- else -%}
         false
     {%- endif -%}
+{% endmacro %}
+
+
+{% macro changed_since_applied(name) %}
+    {#- The rows that what is remembered as `ops.applied_<name>` has, or had, and the other not. -#}
+    {%- for what in remembered().values() if name in what.applied -%}
+    {%- set model_name, columns = what.applied[name] -%}
+    {%- set listed = columns | join(', ') -%}
+    {{ in_one_only(
+        '(select ' ~ listed ~ ' from ' ~ ref(model_name) ~ ')',
+        '(select ' ~ listed ~ ' from ops.applied_' ~ name ~ ')'
+    ) }}
+    {%- endfor -%}
 {% endmacro %}
 
 

@@ -1,9 +1,23 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_decisions__remeasured', changed_key='decision_id'
+) }}
 {%- set horizons = forward_horizons() -%}
 {#- A price is that of the decision while less than this share of a bar has been traded since. -#}
 {%- set fresh_share = 0.05 -%}
 
 with decisions as (
-    select * from {{ ref('decision_history') }}
+    select decisions.* from {{ ref('decision_history') }} as decisions
+    {{ changed_only('decisions', 'int_decisions__remeasured', 'decision_id') }}
+),
+
+decided_series as (
+    select
+        instrument_id,
+        timeframe,
+        min(least(bar_end_at, decided_at)) as decided_from
+    from decisions
+    group by instrument_id, timeframe
 ),
 
 votes as (
@@ -12,15 +26,20 @@ votes as (
 
 bars as (
     select
-        instrument_id,
-        timeframe,
-        bar_start_at,
-        bar_no,
-        session_date,
-        bar_end_at,
-        close * split_factor as adjusted_close,
-        bar_available_at
-    from {{ ref('market_data_enriched') }}
+        enriched.instrument_id,
+        enriched.timeframe,
+        enriched.bar_start_at,
+        enriched.bar_no,
+        enriched.session_date,
+        enriched.bar_end_at,
+        enriched.close * enriched.split_factor as adjusted_close,
+        enriched.bar_available_at
+    from {{ ref('market_data_enriched') }} as enriched
+    inner join decided_series
+        on
+            enriched.instrument_id = decided_series.instrument_id
+            and enriched.timeframe = decided_series.timeframe
+            and enriched.bar_end_at >= decided_series.decided_from
 ),
 
 sessions as (

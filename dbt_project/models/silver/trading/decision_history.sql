@@ -1,3 +1,7 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_decisions__changed', changed_key='decision_id'
+) }}
 {%- set timeframes = ['1m', '5m', '15m', '1h', '4h', '1d'] -%}
 {%- set context = [
     'bar_start_at', 'bar_end_at', 'close', 'split_factor', 'rsi_14', 'macd_histogram_12_26_9',
@@ -6,7 +10,8 @@
 ] %}
 
 with decisions as (
-    select * from {{ ref('int_decisions__told') }}
+    select decisions.* from {{ ref('int_decisions__told') }} as decisions
+    {{ changed_only('decisions', 'int_decisions__changed', 'decision_id') }}
 ),
 
 observed as not materialized (

@@ -1,5 +1,11 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_decisions__changed', changed_key='decision_id'
+) }}
+
 with decisions as (
-    select * from {{ ref('decision_history') }}
+    select decisions.* from {{ ref('decision_history') }} as decisions
+    {{ changed_only('decisions', 'int_decisions__changed', 'decision_id') }}
 ),
 
 votes as (

@@ -1,6 +1,17 @@
+-- depends_on: {{ ref('int_trading__revisions') }}, {{ ref('int_executions__before') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['trading_family'],
+    takes_in=['executions']
+) }}
+{%- set new_batches = unprocessed_batches(['executions']) %}
+
 with records as (
     select * from {{ ref('int_executions__records') }}
-    where len(reasons) = 0
+    where
+        len(reasons) = 0
+        {% if is_incremental() %}
+        and {{ in_batches('_batch_id', new_batches) }}
+        {% endif %}
 ),
 
 -- An execution told again replaces what was said of it before.

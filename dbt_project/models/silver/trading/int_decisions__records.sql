@@ -1,7 +1,7 @@
 {{ config(materialized='view', schema='staging') }}
 
 with staged as (
-    {{ staged_union(['stg_inbox__decisions'], without=['reasons']) }}
+    select * from {{ ref('int_decisions__staged') }}
 ),
 
 symbols as (

@@ -1,36 +1,41 @@
+-- depends_on: {{ ref('int_trading__revisions') }}
 {{ config(schema='staging') }}
+{%- set only_new = takes_in_only_new(['decisions']) -%}
+{%- set new_batches = unprocessed_batches(['decisions']) -%}
+{%- set told = [
+    'decision_id', 'account_id', 'strategy', 'instrument_id', 'asset_class', 'symbol', 'timeframe',
+    'action', 'confidence', 'position_size', 'method', 'provider_votes', 'reasoning', 'decided_at',
+    '_fetched_at', '_batch_id', '_row',
+] %}
 
 with records as (
     select * from {{ ref('int_decisions__records') }}
-    where len(reasons) = 0
+    where
+        len(reasons) = 0
+        {% if only_new %}
+        and {{ in_batches('_batch_id', new_batches) }}
+        {% endif %}
 ),
 
 -- A decision told again replaces what was said of it before.
-final as (
-    select
-        decision_id,
-        account_id,
-        strategy,
-        instrument_id,
-        asset_class,
-        symbol,
-        timeframe,
-        action,
-        confidence,
-        position_size,
-        method,
-        provider_votes,
-        reasoning,
-        decided_at,
-        _fetched_at,
-        _batch_id,
-        _row
+latest as (
+    select {{ told | join(', ') }}
     from records
     qualify
         row_number() over (
             partition by decision_id
             order by _fetched_at desc, _batch_id desc, _row desc
         ) = 1
+),
+
+final as (
+    select * from latest
+    {% if only_new %}
+    union all
+    -- As the last build left them: named, as the table is built from this.
+    select {{ told | join(', ') }}
+    from silver.decision_history
+    {% endif %}
 )
 
 select * from final

@@ -1,5 +1,11 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_lots__reattributed', changed_key='lot_id'
+) }}
+
 with lots as (
-    select * from {{ ref('trade_lifecycle') }}
+    select lots.* from {{ ref('trade_lifecycle') }} as lots
+    {{ changed_only('lots', 'int_lots__reattributed', 'lot_id') }}
 ),
 
 votes as (

@@ -1,16 +1,15 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key='lot_id',
-    post_hook="delete from {{ this }} where lot_id not in (select lot_id from {{ ref('int_lots__matched') }})"
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_lots__changed', changed_key='lot_id'
 ) }}
 {#- Extremes of whole blocks of so many bars are kept, and of 1, 2, 4, … blocks from each on; of so
     many bars more that these reach from end to end. -#}
 {%- set block_size = 32 -%}
 {%- set levels = var('excursion_levels', 18) -%}
 
-with all_lots as (
-    select * from {{ ref('int_lots__matched') }}
+with matched_lots as (
+    select lots.* from {{ ref('int_lots__matched') }} as lots
+    {{ changed_only('lots', 'int_lots__changed', 'lot_id') }}
 ),
 
 share_units as (
@@ -38,8 +37,23 @@ last_closes as (
     group by instrument_id
 ),
 
-traded as (
-    select distinct instrument_id from all_lots
+lots as (
+    select
+        matched_lots.lot_id,
+        matched_lots.instrument_id,
+        matched_lots.opened_at,
+        coalesce(matched_lots.closed_at, last_closes.bar_end_at) as until_at
+    from matched_lots
+    left join last_closes on matched_lots.instrument_id = last_closes.instrument_id
+),
+
+spans as (
+    select
+        instrument_id,
+        min(opened_at) as first_at,
+        max(until_at) as last_at
+    from lots
+    group by instrument_id
 ),
 
 -- Bars as vendors gave them: those derived from them reach no further. A daily bar is labelled with
@@ -58,7 +72,11 @@ bars as (
         bars.high / coalesce(share_units.units_per_share, 1) as high,
         bars.low / coalesce(share_units.units_per_share, 1) as low
     from {{ ref('bars') }} as bars
-    semi join traded on bars.instrument_id = traded.instrument_id
+    inner join spans
+        on
+            bars.instrument_id = spans.instrument_id
+            and bars.bar_end_at > spans.first_at
+            and bars.bar_end_at <= spans.last_at
     left join share_units
         on
             bars.instrument_id = share_units.instrument_id
@@ -71,85 +89,6 @@ bars as (
     where bars.is_final and not bars.is_derived
 ),
 
--- What bars there are, as one number that grows from session to session.
-sessions as (
-    select
-        instrument_id,
-        min(least(bar_start_at, bar_opens_at)) as first_bar_at,
-        sum(cast(hash(timeframe, bar_opens_at, bar_end_at, high, low) >> 24 as hugeint))
-            as digest
-    from bars
-    group by instrument_id, session_date
-),
-
-digests as (
-    select
-        instrument_id,
-        first_bar_at,
-        digest,
-        sum(digest) over (
-            partition by instrument_id
-            order by first_bar_at
-            rows between unbounded preceding and current row
-        ) as digest_so_far
-    from sessions
-    where digest is not null
-),
-
-lives as (
-    select
-        all_lots.lot_id,
-        all_lots.instrument_id,
-        all_lots.opened_at,
-        coalesce(all_lots.closed_at, last_closes.bar_end_at) as until_at,
-        all_lots.units_per_share
-    from all_lots
-    left join last_closes on all_lots.instrument_id = last_closes.instrument_id
-),
-
--- From the same life and the same bars follow the same extremes.
-lots as (
-    select
-        lives.lot_id,
-        lives.instrument_id,
-        lives.opened_at,
-        lives.until_at,
-        {{ surrogate_key([
-            'lives.opened_at', 'lives.until_at', 'lives.units_per_share',
-            'last_session.digest_so_far'
-            ~ ' - coalesce(first_session.digest_so_far - first_session.digest, 0)',
-        ]) }} as basis
-    from lives
-    asof left join digests as first_session
-        on
-            lives.instrument_id = first_session.instrument_id
-            and lives.opened_at >= first_session.first_bar_at
-    asof left join digests as last_session
-        on
-            lives.instrument_id = last_session.instrument_id
-            and lives.until_at > last_session.first_bar_at
-),
-
-changed_lots as (
-    select lots.*
-    from lots
-    {% if is_incremental() %}
-    anti join {{ this }} as kept
-        on
-            lots.lot_id = kept.lot_id
-            and lots.basis = kept.basis
-    {% endif %}
-),
-
-changed_spans as (
-    select
-        instrument_id,
-        min(opened_at) as first_at,
-        max(until_at) as last_at
-    from changed_lots
-    group by instrument_id
-),
-
 series as (
     select
         bars.instrument_id,
@@ -157,7 +96,6 @@ series as (
         row_number() over (order by bars.instrument_id, bars.timeframe) as series_no,
         greatest({{ block_size }}, count(*) // {{ 2 ** levels }} + 1) as block_size
     from bars
-    inner join changed_spans on bars.instrument_id = changed_spans.instrument_id
     group by bars.instrument_id, bars.timeframe
 ),
 
@@ -175,11 +113,6 @@ numbered as (
         on
             bars.instrument_id = series.instrument_id
             and bars.timeframe = series.timeframe
-    inner join changed_spans
-        on
-            bars.instrument_id = changed_spans.instrument_id
-            and bars.bar_opens_at >= changed_spans.first_at
-            and bars.bar_end_at <= changed_spans.last_at
 ),
 
 in_blocks as (
@@ -242,12 +175,12 @@ stretches as (
 
 lot_series as (
     select
-        changed_lots.lot_id,
-        changed_lots.opened_at,
-        changed_lots.until_at,
+        lots.lot_id,
+        lots.opened_at,
+        lots.until_at,
         series.series_no
-    from changed_lots
-    inner join series on changed_lots.instrument_id = series.instrument_id
+    from lots
+    inner join series on lots.instrument_id = series.instrument_id
 ),
 
 -- The first bar that opens, and the last that ends, while the lot is open.
@@ -340,12 +273,11 @@ highest_and_lowest as (
 
 final as (
     select
-        changed_lots.lot_id,
-        changed_lots.basis,
+        lots.lot_id,
         highest_and_lowest.highest,
         highest_and_lowest.lowest
-    from changed_lots
-    left join highest_and_lowest on changed_lots.lot_id = highest_and_lowest.lot_id
+    from lots
+    left join highest_and_lowest on lots.lot_id = highest_and_lowest.lot_id
 )
 
 select * from final

@@ -1,6 +1,69 @@
-with executions as (
+{{ config(
+    materialized='incremental', incremental_strategy='replace_restarted_lots',
+    tags=['trading_family']
+) }}
+{%- set restarts = ref('int_positions__restarts') %}
+
+with all_executions as (
     select * from {{ ref('executions') }}
 ),
+
+{% if is_incremental() %}
+restarts as (
+    select * from {{ restarts }}
+),
+
+-- What a position that restarts held then: opened before, and closed, if at all, from then on.
+held_lots as (
+    select
+        lots.account_id,
+        lots.instrument_id,
+        lots.opening_execution_id,
+        lots.units
+    from {{ this }} as lots
+    inner join restarts
+        on
+            lots.account_id = restarts.account_id
+            and lots.instrument_id = restarts.instrument_id
+    where
+        lots.opened_at < restarts.restart_at
+        and (lots.closed_at is null or lots.closed_at >= restarts.restart_at)
+),
+
+held_executions as (
+    select
+        account_id,
+        instrument_id,
+        opening_execution_id as execution_id,
+        sum(units) as held_units
+    from held_lots
+    group by account_id, instrument_id, opening_execution_id
+),
+
+executions as (
+    select
+        executions.*,
+        held_executions.held_units
+    from all_executions as executions
+    inner join restarts
+        on
+            executions.account_id = restarts.account_id
+            and executions.instrument_id = restarts.instrument_id
+    left join held_executions
+        on
+            executions.account_id = held_executions.account_id
+            and executions.instrument_id = held_executions.instrument_id
+            and executions.execution_id = held_executions.execution_id
+    where executions.executed_at >= restarts.restart_at or held_executions.held_units is not null
+),
+{% else %}
+executions as (
+    select
+        *,
+        cast(null as decimal(38, 18)) as held_units
+    from all_executions
+),
+{% endif %}
 
 share_units as (
     select * from {{ ref('int_trading__share_units') }}
@@ -38,7 +101,8 @@ fills as (
         executions.base_currency,
         executions.currency_rate,
         executions.gross_amount_base,
-        executions.fee_base
+        executions.fee_base,
+        executions.held_units
     from executions
     inner join positions
         on
@@ -51,7 +115,8 @@ fills as (
             and executions.executed_at < share_units.effective_until
 ),
 
--- All units bought stand in one line, all units sold in another, each in the order of time.
+-- All units bought stand in one line, all units sold in another, each in the order of time. What
+-- was closed before a restart is before the beginning of both.
 in_line as (
     select
         fill_no,
@@ -63,7 +128,8 @@ in_line as (
             partition by position_no, side
             order by fill_no
             rows between unbounded preceding and current row
-        ) as until_unit
+        ) - coalesce(sum(units - held_units) over (partition by position_no, side), 0)
+            as until_unit
     from fills
 ),
 
@@ -128,6 +194,13 @@ bounds as (
         case when side = 'sell' then 0 end as sell_no
     from lined_up
     group by position_no, side
+    union all
+    select
+        position_no,
+        0 as unit,
+        null as buy_no,
+        null as sell_no
+    from positions
 ),
 
 distinct_bounds as (
@@ -162,7 +235,7 @@ lots as (
         case when buy_no is not null and sell_no is not null then greatest(buy_no, sell_no) end
             as closing_no
     from met
-    where until_unit is not null
+    where until_unit is not null and from_unit >= 0
 ),
 
 opening_and_closing as (

@@ -1,9 +1,15 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
+    changed_in='int_decisions__changed', changed_key='decision_id'
+) }}
+
 with decisions as (
     select * from {{ ref('decision_history') }}
 ),
 
 votes as (
-    select * from {{ ref('decision_votes') }}
+    select votes.* from {{ ref('decision_votes') }} as votes
+    {{ changed_only('votes', 'int_decisions__changed', 'decision_id') }}
 ),
 
 -- Who speaks twice is taken at the last word. A vote without a weight counts as one.

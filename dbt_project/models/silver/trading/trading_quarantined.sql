@@ -1,3 +1,11 @@
+-- depends_on: {{ ref('int_trading__revisions') }}
+{%- set datasets = ['executions', 'decisions', 'cash_movements'] -%}
+{{ config(
+    materialized='incremental', incremental_strategy='append', tags=['trading_family'],
+    takes_in=['executions', 'decisions', 'cash_movements']
+) }}
+{%- set is_taken_in = in_batches('_batch_id', unprocessed_batches(datasets)) %}
+
 with decisions as (
     select
         provider,
@@ -12,7 +20,11 @@ with decisions as (
         _batch_id,
         _row
     from {{ ref('int_decisions__records') }}
-    where len(reasons) > 0
+    where
+        len(reasons) > 0
+        {% if is_incremental() %}
+        and {{ is_taken_in }}
+        {% endif %}
 ),
 
 executions as (
@@ -29,7 +41,11 @@ executions as (
         _batch_id,
         _row
     from {{ ref('int_executions__records') }}
-    where len(reasons) > 0
+    where
+        len(reasons) > 0
+        {% if is_incremental() %}
+        and {{ is_taken_in }}
+        {% endif %}
 ),
 
 cash_movements as (
@@ -45,7 +61,11 @@ cash_movements as (
         _batch_id,
         _row
     from {{ ref('int_cash_movements__records') }}
-    where len(reasons) > 0
+    where
+        len(reasons) > 0
+        {% if is_incremental() %}
+        and {{ is_taken_in }}
+        {% endif %}
 ),
 
 rejected as (

@@ -1,0 +1,91 @@
+{#-
+    Families of incremental tables that go on together from what the last build left them as. A member
+    may compare what it reads with what its table held before, so none goes on where another does not:
+    when a run stopped between them, or one is missing or has new rules, all are built anew. Whether
+    they go on is decided once, when a run starts, and kept in `ops.family_runs`.
+
+    Members have the tag `<family>_family`.
+-#}
+
+{% macro families() %}
+    {% do return(['news', 'trading']) %}
+{% endmacro %}
+
+
+{% macro family_members(family) %}
+    {#- The models (nodes of the graph) of a family. -#}
+    {% set members = [] %}
+    {% for node in graph.nodes.values() if family ~ '_family' in node.config.get('tags', []) %}
+        {% do members.append(node) %}
+    {% endfor %}
+    {% do return(members) %}
+{% endmacro %}
+
+
+{% macro begin_families() %}
+    create schema if not exists ops;
+    create table if not exists ops.family_runs (
+        family varchar, goes_on boolean, is_complete boolean
+    );
+    {%- for family in families() if execute and flags.WHICH in ['run', 'build'] %}
+    {%- if moves_family(family) %}
+    insert into ops.family_runs
+    select '{{ family }}', false, false
+    where '{{ family }}' not in (select family from ops.family_runs);
+    update ops.family_runs
+    set goes_on = is_complete and {{ family_can_go_on(family) }}, is_complete = false
+    where family = '{{ family }}';
+    {%- endif %}
+    {%- endfor %}
+{% endmacro %}
+
+
+{% macro moves_family(family) %}
+    {#- Whether this run builds tables of a family, or bars, whose changes are told only once. -#}
+    {% for unique_id in selected_resources if unique_id in graph.nodes %}
+        {% set config = graph.nodes[unique_id].config %}
+        {% set tags = config.get('tags', []) %}
+        {% if family ~ '_family' in tags or 'bars_family' in tags
+            or config.materialized == 'by_series' %}
+            {% do return(true) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(false) %}
+{% endmacro %}
+
+
+{% macro family_can_go_on(family) %}
+    {#- Whether all tables of a family are there, and built by the rules of today. -#}
+    {% if flags.FULL_REFRESH %}{% do return(false) %}{% endif %}
+    {% for node in family_members(family) %}
+        {% if node.name in var('refresh_models') or not relation_exists(node.schema, node.name) %}
+            {% do return(false) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(true) %}
+{% endmacro %}
+
+
+{% macro complete_families(results) %}
+    {%- set completed = results | selectattr('status', 'equalto', 'success')
+        | map(attribute='node') | map(attribute='name') | list -%}
+    {%- for family in families() if execute %}
+    {%- if not (family_members(family) | map(attribute='name') | reject('in', completed) | list) %}
+    update ops.family_runs
+    set goes_on = true, is_complete = true
+    where family = '{{ family }}';
+    {%- endif %}
+    {%- endfor %}
+{% endmacro %}
+
+
+{% macro family_goes_on(family) %}
+    {#- Whether tables of a family hold what the last build left, and change only where data has. -#}
+    {% if not execute or flags.FULL_REFRESH or not relation_exists('ops', 'family_runs') %}
+        {% do return(false) %}
+    {% endif %}
+    {% set found = run_query(
+        "select count(*) from ops.family_runs where goes_on and family = '" ~ family ~ "'"
+    ) %}
+    {% do return(found.columns[0].values()[0] > 0 and not every_session_is_touched()) %}
+{% endmacro %}
