@@ -105,8 +105,13 @@ MOVEMENTS = """
 console = Console()
 
 
-def drop_records(data: DataDir, *, counts: dict[str, int], first_day: int, days: int) -> None:
-    """Write records of some days into the inbox: `counts` of each dataset for the whole of them."""
+def drop_records(
+    data: DataDir, *, counts: dict[str, int], first_day: int, days: int, before: dict[str, int]
+) -> None:
+    """Write records of some days into the inbox: `counts` of each dataset for the whole of them.
+
+    Their numbers go on after those `before`.
+    """
     queries = {"executions": EXECUTIONS, "decisions": DECISIONS, "news_articles": ARTICLES}
     if first_day == 0:
         queries["cash_movements"] = MOVEMENTS
@@ -116,8 +121,7 @@ def drop_records(data: DataDir, *, counts: dict[str, int], first_day: int, days:
             accounts=ACCOUNTS,
             symbols=SYMBOLS,
             start=FIRST_DAY.replace(tzinfo=None),
-            # Numbers go on where the days before ended, and so does time.
-            first=0 if first_day == 0 else first_day * count // days,
+            first=before.get(dataset, 0),
             count=count,
             microseconds=days * 86_400_000_000,
         )
@@ -158,7 +162,7 @@ def run_scale(counts: dict[str, int], million_bars: float, folder: Path) -> dict
     data = DataDir(folder / "gold")
     days = max(2, round(million_bars * 1_000_000 / SYMBOLS / 1440))
     apart(drop_file, data, first_day=0, days=days)
-    apart(drop_records, data, counts=counts, first_day=0, days=days)
+    apart(drop_records, data, counts=counts, first_day=0, days=days, before={})
     results: dict[str, Any] = {**counts, "bars": SYMBOLS * days * 1440}
     for name, arguments in (
         ("land", ["ingest", "inbox"]),
@@ -168,7 +172,7 @@ def run_scale(counts: dict[str, int], million_bars: float, folder: Path) -> dict
         results[name] = _run(name, arguments, data)
     apart(drop_file, data, first_day=days, days=1)
     daily = {dataset: count // days for dataset, count in counts.items()}
-    apart(drop_records, data, counts=daily, first_day=days, days=1)
+    apart(drop_records, data, counts=daily, first_day=days, days=1, before=counts)
     for name, arguments in (("land a day", ["ingest", "inbox"]), ("incremental build", ["build"])):
         results[name] = _run(name, arguments, data)
     full, added = results["full build"], results["incremental build"]

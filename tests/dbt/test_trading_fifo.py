@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,7 +33,7 @@ from tests.dbt.trading_oracle import (
     positions_at,
     shares_at,
 )
-from tests.dbt.warehouse import Warehouse, connect, rows
+from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect, rows
 
 HISTORIES = 3000
 FIRST, LAST = date(2024, 1, 2), date(2024, 2, 23)
@@ -57,6 +58,11 @@ MODELS = (
     *("--select", "+fct_trades", "+mart_daily_portfolio_summary"),
     *("--indirect-selection", "cautious"),
 )
+WHOLE_FAMILY = (
+    *("--select", "+tag:trading_family", "+mart_daily_portfolio_summary"),
+    *WITHOUT_TESTS,
+)
+"""Tables that go on from the last build, which they do together or not at all."""
 
 
 def midnight(day: str) -> datetime:
@@ -571,25 +577,38 @@ def test_daily_profits_add_up_to_those_of_the_lots(world: World) -> None:
 # -- the same again --------------------------------------------------------------------------------
 
 
-def test_another_order_and_another_build_give_the_same(world: World, tmp_path: Path) -> None:
+def test_steps_and_another_order_give_the_same(world: World, tmp_path: Path) -> None:
+    """In time, with late ones; then all told again, of which one was told wrongly before."""
     other = Warehouse(tmp_path)
     lake = Landing(DataDir(other.data))
     land_market(lake, random.Random(20240102))  # noqa: S311 - no secret
-    records = [*world.records]
-    random.Random(1).shuffle(records)  # noqa: S311 - no secret
+    records = sorted(world.records, key=itemgetter("executed_at", "execution_id"))
     middle = len(records) // 2
+    late, wrong = records[middle // 2 : middle // 2 + 50], records[middle + 1]
+    early = [each for each in records[:middle] if each not in late]
+    later = [*late, *(each for each in records[middle:] if each is not wrong)]
     deposits = [
         {"movement_id": "m", "account_id": account, "moved_at": f"{FIRST}T00:00Z"}
         | {"currency": "USD", "amount": "100000", "kind": "opening"}
         for account in reversed(world.fills)
     ]
     lake.land("inbox", "cash_movements", deposits, fetched="2024-03-02T00:00Z")
-    lake.land("inbox", "executions", records[:middle], fetched="2024-03-02T00:00Z")
-    without_tests = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
-    other.build(*MODELS, *without_tests)
-    # The second half comes later: what the first build kept must not show.
-    lake.land("inbox", "executions", records[middle:], fetched="2024-03-02T00:00Z")
-    other.build(*MODELS, *without_tests)
+    lake.land("inbox", "executions", early, fetched="2024-03-02T00:00Z")
+    other.build(*WHOLE_FAMILY)
+    assert restarts(other) == (0, 0)
+
+    lake.land("inbox", "executions", [*later, {**wrong, "price": "1"}], fetched="2024-03-03T00:00Z")
+    other.build(*WHOLE_FAMILY)
+    positions, whole = restarts(other)
+    assert positions > whole > 0  # those whose units are rounded
+    assert revisions(other) == []
+
+    random.Random(1).shuffle(records)  # noqa: S311 - no secret
+    lake.land("inbox", "executions", records, fetched="2024-03-04T00:00Z")
+    other.build(*WHOLE_FAMILY)
+    assert restarts(other)[0] == 1
+    assert revisions(other) == [("executions", "told_again")]
+
     hashes = world.warehouse.hashes(), other.hashes()
     for table in (
         *("gold.fct_trades", "gold.mart_daily_portfolio_summary", "silver.trade_lifecycle"),
@@ -600,3 +619,18 @@ def test_another_order_and_another_build_give_the_same(world: World, tmp_path: P
         ),
     ):
         assert hashes[0][table] == hashes[1][table], table
+
+
+def restarts(warehouse: Warehouse) -> tuple[int, int]:
+    """Return how many positions the last build matched again, and how many of them whole."""
+    ((positions, whole),) = rows(
+        warehouse.database,
+        "select count(*), count(*) filter (where restart_at = timestamp '0001-01-01')"
+        " from staging.int_positions__restarts",
+    )
+    return positions, whole
+
+
+def revisions(warehouse: Warehouse) -> list[tuple[str, ...]]:
+    """Return why the last build looked at all records again."""
+    return rows(warehouse.database, "select * from staging.int_trading__revisions order by all")

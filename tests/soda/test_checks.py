@@ -15,8 +15,15 @@ from tests.soda.cases_trading import CASES_TRADING
 from tests.soda.demo_warehouse import change, copy, judge
 
 UNJUDGED = {
+    "ops.applied_currency_rates": "what the incremental models remember",
+    "ops.applied_instrument_versions": "what the incremental models remember",
+    "ops.applied_late_splits": "what the incremental models remember",
+    "ops.applied_news_symbols": "what the incremental models remember",
+    "ops.applied_share_units": "what the incremental models remember",
     "ops.applied_split_factors": "what the incremental models remember",
     "ops.applied_symbol_map": "what the incremental models remember",
+    "ops.applied_trading_symbols": "what the incremental models remember",
+    "ops.family_runs": "what the incremental models remember",
     "ops.processed_batches": "what the incremental models remember",
     "ops.rule_fingerprints": "what the incremental models remember",
     "ops.build_runs": "a record of earlier builds",

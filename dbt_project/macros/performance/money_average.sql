@@ -1,5 +1,4 @@
-{% macro money_average(amount, condition='true') -%}
+{% macro money_average(total, count) -%}
     {#- Mean of amounts of money, as a statistic: summed exactly, then divided. -#}
-    cast(sum({{ amount }}) filter (where {{ condition }}) as double)
-    / nullif(count({{ amount }}) filter (where {{ condition }}), 0)
+    cast({{ total }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}

@@ -1,8 +1,7 @@
-{% macro profit_factor(net_pnl) -%}
+{% macro profit_factor(gains, losses) -%}
     {#-
-        What winning trades gained by what losing ones lost. As `profit_factor` of quantstats, but NULL,
-        not infinite, without a loss.
+        What winning trades gained by what losing ones lost (`losses` is negative). As `profit_factor`
+        of quantstats, but NULL, not infinite, without a loss.
     -#}
-    cast(sum(greatest({{ net_pnl }}, 0)) as double)
-    / nullif(cast(-sum(least({{ net_pnl }}, 0)) as double), 0)
+    cast({{ gains }} as double) / nullif(cast(-{{ losses }} as double), 0)
 {%- endmacro %}

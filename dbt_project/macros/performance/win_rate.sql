@@ -1,7 +1,7 @@
-{% macro win_rate(net_pnl) -%}
+{% macro win_rate(winning_count, count) -%}
     {#-
         Share of the trades that gained, of all: quantstats leaves those that gained and lost nothing
         out of the whole.
     -#}
-    cast(count(*) filter (where {{ net_pnl }} > 0) as double) / nullif(count({{ net_pnl }}), 0)
+    cast({{ winning_count }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}

@@ -1,14 +1,17 @@
 {#-
     Families of incremental tables that go on together from what the last build left them as. A member
     may compare what it reads with what its table held before, so none goes on where another does not:
-    when a run stopped between them, or one is missing or has new rules, all are built anew. Whether
-    they go on is decided once, when a run starts, and kept in `ops.family_runs`.
+    when a run stopped between them, builds only some of them, or one is missing or has new rules, all
+    are built anew. Whether they go on is decided once, when a run starts, and kept in
+    `ops.family_runs`.
 
-    Members have the tag `<family>_family`.
+    Members have the tag `<family>_family`: the tables, and those in `staging` that list for them what
+    has changed.
 -#}
 
 {% macro families() %}
-    {% do return(['news', 'trading']) %}
+    {#- Whether bars are among what a family is built from, by its name. -#}
+    {% do return({'news': false, 'trading': true}) %}
 {% endmacro %}
 
 
@@ -27,8 +30,8 @@
     create table if not exists ops.family_runs (
         family varchar, goes_on boolean, is_complete boolean
     );
-    {%- for family in families() if execute and flags.WHICH in ['run', 'build'] %}
-    {%- if moves_family(family) %}
+    {%- for family, of_bars in families().items() if execute and flags.WHICH in ['run', 'build'] %}
+    {%- if moves_family(family, of_bars) %}
     insert into ops.family_runs
     select '{{ family }}', false, false
     where '{{ family }}' not in (select family from ops.family_runs);
@@ -40,13 +43,13 @@
 {% endmacro %}
 
 
-{% macro moves_family(family) %}
+{% macro moves_family(family, of_bars) %}
     {#- Whether this run builds tables of a family, or bars, whose changes are told only once. -#}
     {% for unique_id in selected_resources if unique_id in graph.nodes %}
         {% set config = graph.nodes[unique_id].config %}
         {% set tags = config.get('tags', []) %}
-        {% if family ~ '_family' in tags or 'bars_family' in tags
-            or config.materialized == 'by_series' %}
+        {% if family ~ '_family' in tags
+            or (of_bars and ('bars_family' in tags or config.materialized == 'by_series')) %}
             {% do return(true) %}
         {% endif %}
     {% endfor %}
@@ -55,10 +58,14 @@
 
 
 {% macro family_can_go_on(family) %}
-    {#- Whether all tables of a family are there, and built by the rules of today. -#}
+    {#- Whether a run builds all of a family, and its tables are there, built by the rules of today. -#}
     {% if flags.FULL_REFRESH %}{% do return(false) %}{% endif %}
     {% for node in family_members(family) %}
-        {% if node.name in var('refresh_models') or not relation_exists(node.schema, node.name) %}
+        {% if node.unique_id not in selected_resources %}
+            {% do return(false) %}
+        {% elif node.config.materialized == 'incremental' and (
+            node.name in var('refresh_models') or not relation_exists(node.schema, node.name)
+        ) %}
             {% do return(false) %}
         {% endif %}
     {% endfor %}
@@ -87,5 +94,8 @@
     {% set found = run_query(
         "select count(*) from ops.family_runs where goes_on and family = '" ~ family ~ "'"
     ) %}
-    {% do return(found.columns[0].values()[0] > 0 and not every_session_is_touched()) %}
+    {% do return(
+        found.columns[0].values()[0] > 0
+        and not (families()[family] and every_session_is_touched())
+    ) %}
 {% endmacro %}

@@ -82,7 +82,9 @@
     {%- set completed = results | selectattr('status', 'equalto', 'success')
         | map(attribute='node') | map(attribute='name') | list -%}
     {%- for family, what in remembered().items() %}
-    {%- set is_complete = execute and not (remembering_models(family) | reject('in', completed) | list) %}
+    {%- set compared = what.applied.values() | map('first') | list -%}
+    {%- set is_complete = execute
+        and not (remembering_models(family) + compared) | reject('in', completed) | list %}
     {%- set datasets = "'" ~ what.datasets | join("', '") ~ "'" -%}
     {%- if is_complete %}
     begin transaction;

@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
-    changed_in='int_decisions__remeasured', changed_key='decision_id'
+    changed_in='int_decisions__remeasured', changed_key='decision_id', names_instruments=true
 ) }}
 {%- set horizons = forward_horizons() -%}
 {#- A price is that of the decision while less than this share of a bar has been traded since. -#}

@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
-    changed_in='int_lots__changed', changed_key='lot_id'
+    changed_in='int_lots__changed', changed_key='lot_id', names_instruments=true
 ) }}
 
 with lots as (

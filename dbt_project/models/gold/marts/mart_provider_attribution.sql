@@ -204,14 +204,41 @@ scores as (
     group by group_no, horizon_bars
 ),
 
-ranked as (
+confidence_counts as (
     select
         group_no,
         horizon_bars,
-        {{ doubled_rank('signed_confidence', 'group_no, horizon_bars') }} as confidence_rank,
-        {{ doubled_rank('forward_return', 'group_no, horizon_bars') }} as return_rank
+        signed_confidence,
+        count(*) as vote_count
     from judged
     where signed_confidence is not null
+    group by group_no, horizon_bars, signed_confidence
+),
+
+-- There are few confidences, and many votes: their ranks are counted, as doubled_rank() gives them.
+confidence_ranks as (
+    select
+        group_no,
+        horizon_bars,
+        signed_confidence,
+        2 * sum(vote_count) over votes_so_far - vote_count + 1 as confidence_rank
+    from confidence_counts
+    window votes_so_far as (partition by group_no, horizon_bars order by signed_confidence)
+),
+
+ranked as (
+    select
+        judged.group_no,
+        judged.horizon_bars,
+        confidence_ranks.confidence_rank,
+        {{ doubled_rank('judged.forward_return', 'judged.group_no, judged.horizon_bars') }}
+            as return_rank
+    from judged
+    inner join confidence_ranks
+        on
+            judged.group_no = confidence_ranks.group_no
+            and judged.horizon_bars = confidence_ranks.horizon_bars
+            and judged.signed_confidence = confidence_ranks.signed_confidence
 ),
 
 correlations as (

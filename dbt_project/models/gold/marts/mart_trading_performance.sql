@@ -90,6 +90,24 @@ trades as (
     from attributed_lots
 ),
 
+trades_of_days as (
+    select
+        entity_type,
+        entity,
+        account_id,
+        date,
+        count(*) as trade_count,
+        count(*) filter (where net_pnl_base > 0) as winning_trade_count,
+        count(*) filter (where net_pnl_base < 0) as losing_trade_count,
+        sum(net_pnl_base) as net_pnl_base,
+        sum(greatest(net_pnl_base, 0)) as gains_base,
+        sum(least(net_pnl_base, 0)) as losses_base,
+        sum(fees_base) as fees_base,
+        sum(holding_seconds) as holding_seconds
+    from trades
+    group by entity_type, entity, account_id, date
+),
+
 -- What each entity gained or lost on a day. A signal provider holds no position: its part of a lot
 -- counts on the day the lot is closed, and from the day it was opened on it is at work.
 daily_results as (
@@ -361,14 +379,12 @@ tails as (
 
 trades_of_periods as (
     select
+        trades.*,
         entities.entity_no,
         period_types.period_type,
         {{ period_start('period_types.period_type', 'trades.date', 'entities.first_date') }}
-            as period_start,
-        trades.net_pnl_base,
-        trades.fees_base,
-        trades.holding_seconds
-    from trades
+            as period_start
+    from trades_of_days as trades
     inner join accounts on trades.account_id = accounts.account_id
     inner join entities
         on
@@ -380,24 +396,33 @@ trades_of_periods as (
     cross join period_types
 ),
 
-trade_measures as (
+trade_sums as (
     select
         entity_no,
         period_type,
         period_start,
-        count(*) as trade_count,
-        count(*) filter (where net_pnl_base > 0) as winning_trade_count,
-        count(*) filter (where net_pnl_base < 0) as losing_trade_count,
-        {{ win_rate('net_pnl_base') }} as win_rate,
-        {{ profit_factor('net_pnl_base') }} as profit_factor,
-        {{ money_average('net_pnl_base') }} as expectancy,
-        {{ money_average('net_pnl_base', 'net_pnl_base > 0') }} as average_win,
-        {{ money_average('net_pnl_base', 'net_pnl_base < 0') }} as average_loss,
-        cast(sum(holding_seconds) as double) / count(*) as average_holding_seconds,
+        cast(sum(trade_count) as bigint) as trade_count,
+        cast(sum(winning_trade_count) as bigint) as winning_trade_count,
+        cast(sum(losing_trade_count) as bigint) as losing_trade_count,
         sum(net_pnl_base) as net_pnl_base,
-        sum(fees_base) as fees_base
+        sum(gains_base) as gains_base,
+        sum(losses_base) as losses_base,
+        sum(fees_base) as fees_base,
+        sum(holding_seconds) as holding_seconds
     from trades_of_periods
     group by entity_no, period_type, period_start
+),
+
+trade_measures as (
+    select
+        *,
+        {{ win_rate('winning_trade_count', 'trade_count') }} as win_rate,
+        {{ profit_factor('gains_base', 'losses_base') }} as profit_factor,
+        {{ money_average('net_pnl_base', 'trade_count') }} as expectancy,
+        {{ money_average('gains_base', 'winning_trade_count') }} as average_win,
+        {{ money_average('losses_base', 'losing_trade_count') }} as average_loss,
+        cast(holding_seconds as double) / trade_count as average_holding_seconds
+    from trade_sums
 ),
 
 annualized as (

@@ -1,6 +1,6 @@
 {{ config(materialized='view', schema='staging') }}
 
-with bars as (
+with bars as not materialized (
     select * from {{ ref('bars') }}
     where is_final
 ),

@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('int_news__symbol_map') }}
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['news_family']) }}
 {%- set new_batches = unprocessed_batches(remembered().news.datasets) -%}
 
 {% if not execute or family_goes_on('news') %}

@@ -1,9 +1,11 @@
+{{ config(materialized='incremental', tags=['bars_family']) }}
 {#- Of the session's time, that a timeframe's bars must make up. -#}
 {%- set least_share = 0.8 -%}
 
 with bars as (
-    select * from {{ ref('bars') }}
-    where is_final
+    select bars.* from {{ ref('bars') }} as bars
+    {{ touched_only('bars') }}
+    where bars.is_final
 ),
 
 asset_classes as (

@@ -79,10 +79,27 @@ due as (
 {% endif %}
 
 due_series as (
-    select distinct
+    select
         instrument_id,
-        timeframe
+        timeframe,
+        min(observed_at) as first_observed_at
     from due
+    group by instrument_id, timeframe
+),
+
+-- From the bar on that was known at the first of these times at the latest.
+first_needed as (
+    select
+        enriched.instrument_id,
+        enriched.timeframe,
+        max(enriched.bar_start_at) as bar_start_at
+    from enriched
+    inner join due_series
+        on
+            enriched.instrument_id = due_series.instrument_id
+            and enriched.timeframe = due_series.timeframe
+            and enriched.bar_available_at <= due_series.first_observed_at
+    group by enriched.instrument_id, enriched.timeframe
 ),
 
 first_known as (
@@ -103,15 +120,22 @@ known_bars as (
         enriched.bar_end_at,
         coalesce(first_known.known_from, enriched.bar_available_at) as known_from
     from enriched
-    semi join due_series
+    inner join due_series
         on
             enriched.instrument_id = due_series.instrument_id
             and enriched.timeframe = due_series.timeframe
+    left join first_needed
+        on
+            enriched.instrument_id = first_needed.instrument_id
+            and enriched.timeframe = first_needed.timeframe
     left join first_known
         on
             enriched.instrument_id = first_known.instrument_id
             and enriched.timeframe = first_known.timeframe
             and enriched.bar_start_at = first_known.bar_start_at
+    where
+        enriched.bar_start_at >= coalesce(first_needed.bar_start_at, timestamp '0001-01-01')
+        or enriched.bar_available_at > due_series.first_observed_at
 ),
 
 -- Bars that are known equally long after their end are known in their order.

@@ -1,4 +1,4 @@
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 {%- set told = [
     'decision_id', 'account_id', 'strategy', 'instrument_id', 'asset_class', 'symbol', 'timeframe',
     'action', 'confidence', 'position_size', 'method', 'provider_votes', 'reasoning', 'decided_at',

@@ -67,28 +67,24 @@ judged as (
 ),
 
 -- An id is the account's that used it first: another's would replace its decision.
-owned as (
+id_owners as (
     select
-        *,
-        first_value(case when len(reasons) = 0 then account_id end ignore nulls) over (
-            partition by decision_id
-            order by _fetched_at, _batch_id, _row
-            rows between unbounded preceding and unbounded following
-        ) as id_owner
+        decision_id,
+        min_by(account_id, (_fetched_at, _batch_id, _row)) as account_id
     from judged
+    where len(reasons) = 0 and decision_id is not null and account_id is not null
+    group by decision_id
 ),
 
 final as (
     select
-        * exclude (id_owner) replace (
-            reasons || {{ reasons([
-                (
-                    'id_of_another_account',
-                    'decision_id is not null and account_id <> id_owner'
-                ),
+        judged.* replace (
+            judged.reasons || {{ reasons([
+                ('id_of_another_account', 'judged.account_id <> id_owners.account_id'),
             ]) }} as reasons
         )
-    from owned
+    from judged
+    left join id_owners on judged.decision_id = id_owners.decision_id
 )
 
 select * from final

@@ -1,4 +1,4 @@
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 {#- Bars from a decision to the last that its outcome is of, and two more on the safe side. -#}
 {%- set measured_bars = forward_horizons() | max + 2 -%}
 
@@ -19,11 +19,6 @@ changed_lots as (
     select lots.*
     from {{ ref('trade_lifecycle') }} as lots
     semi join {{ ref('int_lots__changed') }} as changed on lots.lot_id = changed.lot_id
-),
-
-changed_instruments as (
-    select distinct instrument_id
-    from ({{ changed_since_applied('instrument_versions') }}) as changed
 ),
 
 restarts as (
@@ -82,11 +77,6 @@ remeasured as (
             decisions.instrument_id = remeasured_series.instrument_id
             and decisions.timeframe = remeasured_series.timeframe
             and decisions.decided_at >= remeasured_series.decided_from
-    union
-    select decisions.decision_id
-    from decisions
-    semi join changed_instruments
-        on decisions.instrument_id = changed_instruments.instrument_id
 ),
 {% else %}
 with remeasured as (

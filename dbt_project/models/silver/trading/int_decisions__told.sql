@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('int_trading__revisions') }}
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 {%- set only_new = takes_in_only_new(['decisions']) -%}
 {%- set new_batches = unprocessed_batches(['decisions']) -%}
 {%- set told = [

@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('int_trading__revisions') }}
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 
 {#- What the last build left is named, not referenced: it is built after this. -#}
 {% if family_goes_on('trading') and looks_at_all_records(['executions']) %}

@@ -1,4 +1,4 @@
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 {%- set content = execution_content() | join(', ') -%}
 {%- set new_batches = unprocessed_batches(['executions']) -%}
 

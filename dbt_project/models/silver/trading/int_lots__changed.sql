@@ -1,5 +1,4 @@
--- depends_on: {{ ref('int_bars__touched_sessions') }}
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 
 {#- What the last build left is named, not referenced: it is built after this. -#}
 {% if not execute or family_goes_on('trading') %}
@@ -28,8 +27,8 @@ restarts as (
     select * from {{ ref('int_positions__restarts') }}
 ),
 
-touched_sessions as (
-    select * from {{ ref('int_bars__touched_sessions') }}
+changed_bars as (
+    select * from {{ ref('int_trading__changed_bars') }}
 ),
 
 dividends as (
@@ -38,21 +37,6 @@ dividends as (
         sum(dividend_base) as dividends_base
     from {{ ref('int_lots__dividends') }}
     group by lot_id
-),
-
--- Nothing of a session is traded more than a day from its date.
-changed_bars as (
-    select
-        instrument_id,
-        cast(min(session_date) as timestamp) - interval 1 day as changed_from,
-        cast(max(session_date) as timestamp) + interval 2 day as changed_until
-    from touched_sessions
-    group by instrument_id
-),
-
-changed_instruments as (
-    select distinct instrument_id
-    from ({{ changed_since_applied('instrument_versions') }}) as changed
 ),
 
 lots_now_and_then as (
@@ -81,10 +65,6 @@ changed as (
             lots.instrument_id = changed_bars.instrument_id
             and lots.opened_at < changed_bars.changed_until
             and lots.closed_at > changed_bars.changed_from
-    union
-    select lots.lot_id
-    from lots
-    semi join changed_instruments on lots.instrument_id = changed_instruments.instrument_id
     union
     select coalesce(lots_before.lot_id, dividends.lot_id) as lot_id
     from (

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('int_positions__restarts') }}, {{ ref('int_trading__changed_bars') }}
 {{ config(
     materialized='incremental', incremental_strategy='replace_changed', tags=['trading_family'],
     changed_in='int_lots__changed', changed_key='lot_id'
@@ -37,20 +38,70 @@ last_closes as (
     group by instrument_id
 ),
 
+{% if is_incremental() %}
+restarts as (
+    select * from {{ ref('int_positions__restarts') }}
+),
+
+changed_bars as (
+    select * from {{ ref('int_trading__changed_bars') }}
+),
+
+-- The extremes of what a lot is of while it was open count further, if its opening and the bars of
+-- that time are as they were.
+counted_lots as (
+    select
+        matched_lots.lot_id,
+        open_lots.until_at as counted_until,
+        open_lots.highest,
+        open_lots.lowest
+    from matched_lots
+    inner join {{ this }} as open_lots
+        on
+            open_lots.lot_id
+            = {{ surrogate_key([
+                'matched_lots.account_id', 'matched_lots.instrument_id',
+                'matched_lots.opening_execution_id', 'cast(null as varchar)',
+            ]) }}
+    left join restarts
+        on
+            matched_lots.account_id = restarts.account_id
+            and matched_lots.instrument_id = restarts.instrument_id
+    left join changed_bars on matched_lots.instrument_id = changed_bars.instrument_id
+    where
+        coalesce(matched_lots.opened_at < restarts.restart_at, true)
+        and coalesce(open_lots.until_at <= changed_bars.changed_from, true)
+        and coalesce(open_lots.until_at <= matched_lots.closed_at, true)
+),
+{% else %}
+counted_lots as (
+    select
+        cast(null as varchar) as lot_id,
+        cast(null as timestamp) as counted_until,
+        cast(null as double) as highest,
+        cast(null as double) as lowest
+    where false
+),
+{% endif %}
+
+-- No bar is longer than a day.
 lots as (
     select
         matched_lots.lot_id,
         matched_lots.instrument_id,
-        matched_lots.opened_at,
-        coalesce(matched_lots.closed_at, last_closes.bar_end_at) as until_at
+        greatest(matched_lots.opened_at, counted_lots.counted_until - interval 1 day) as from_at,
+        coalesce(matched_lots.closed_at, last_closes.bar_end_at) as until_at,
+        counted_lots.highest as counted_highest,
+        counted_lots.lowest as counted_lowest
     from matched_lots
     left join last_closes on matched_lots.instrument_id = last_closes.instrument_id
+    left join counted_lots on matched_lots.lot_id = counted_lots.lot_id
 ),
 
 spans as (
     select
         instrument_id,
-        min(opened_at) as first_at,
+        min(from_at) as first_at,
         max(until_at) as last_at
     from lots
     group by instrument_id
@@ -176,7 +227,7 @@ stretches as (
 lot_series as (
     select
         lots.lot_id,
-        lots.opened_at,
+        lots.from_at,
         lots.until_at,
         series.series_no
     from lots
@@ -204,7 +255,7 @@ lot_bars as (
     asof inner join in_blocks as first_bar
         on
             lot_series.series_no = first_bar.series_no
-            and lot_series.opened_at <= first_bar.bar_opens_at
+            and lot_series.from_at <= first_bar.bar_opens_at
     asof inner join in_blocks as last_bar
         on
             lot_series.series_no = last_bar.series_no
@@ -274,8 +325,9 @@ highest_and_lowest as (
 final as (
     select
         lots.lot_id,
-        highest_and_lowest.highest,
-        highest_and_lowest.lowest
+        lots.until_at,
+        greatest(highest_and_lowest.highest, lots.counted_highest) as highest,
+        least(highest_and_lowest.lowest, lots.counted_lowest) as lowest
     from lots
     left join highest_and_lowest on lots.lot_id = highest_and_lowest.lot_id
 )

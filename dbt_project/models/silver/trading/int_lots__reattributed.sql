@@ -1,4 +1,4 @@
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 
 with lots as (
     select * from {{ ref('trade_lifecycle') }}

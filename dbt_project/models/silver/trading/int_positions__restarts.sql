@@ -1,4 +1,4 @@
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 
 with changed_executions as (
     select * from {{ ref('int_executions__changed') }}

@@ -16,21 +16,12 @@ timeframes as (
     select * from {{ ref('timeframes') }}
 ),
 
--- A bar belongs to the UTC date by whose end it has ended. Prices beyond what anything costs are
--- not believed.
 bars as (
     select
-        bars.instrument_id,
-        traded.calendar,
-        cast(bars.bar_end_at - interval 1 microsecond as date) as date,
-        bars.timeframe,
-        bars.session_date,
-        bars.bar_end_at,
-        bars.close,
-        bars.available_at
-    from {{ ref('bars') }} as bars
+        bars.*,
+        traded.calendar
+    from {{ ref('int_bars__last_of_day') }} as bars
     inner join traded on bars.instrument_id = traded.instrument_id
-    where bars.is_final and bars.close > 0 and bars.close < 1e12
 ),
 
 daily_bars as (
@@ -40,37 +31,19 @@ daily_bars as (
     qualify row_number() over (partition by instrument_id, date order by bar_end_at desc) = 1
 ),
 
-intraday_bars as (
+last_bars as (
     select bars.*
     from bars
     anti join daily_bars
         on
             bars.instrument_id = daily_bars.instrument_id
             and bars.date = daily_bars.date
+    inner join timeframes on bars.timeframe = timeframes.timeframe
     where bars.timeframe <> '1d'
-),
-
-last_ends as (
-    select
-        instrument_id,
-        date,
-        max(bar_end_at) as bar_end_at
-    from intraday_bars
-    group by all
-),
-
-last_bars as (
-    select intraday_bars.*
-    from intraday_bars
-    inner join last_ends
-        on
-            intraday_bars.instrument_id = last_ends.instrument_id
-            and intraday_bars.bar_end_at = last_ends.bar_end_at
-    inner join timeframes on intraday_bars.timeframe = timeframes.timeframe
     qualify
         row_number() over (
-            partition by intraday_bars.instrument_id, intraday_bars.date
-            order by timeframes.seconds
+            partition by bars.instrument_id, bars.date
+            order by bars.bar_end_at desc, timeframes.seconds asc
         ) = 1
 ),
 

@@ -1,7 +1,7 @@
 -- depends_on: {{ ref('int_bars__touched_sessions') }}, {{ ref('int_trading__symbols') }}
 -- depends_on: {{ ref('int_currencies__rates') }}, {{ ref('int_decisions__staged') }}
 -- depends_on: {{ ref('int_executions__staged') }}
-{{ config(schema='staging') }}
+{{ config(schema='staging', tags=['trading_family']) }}
 {%- set goes_on = family_goes_on('trading') -%}
 {%- set new_batches = unprocessed_batches(['executions', 'decisions', 'cash_movements']) -%}
 
