@@ -18,6 +18,7 @@ MODELS = (
     "indicators",
     "market_regimes",
     "market_data_enriched",
+    "int_regimes__spells",
     "multi_timeframe_analysis",
     "signal_events",
 )
@@ -26,6 +27,7 @@ KEYS = {
     "indicators": "instrument_id, timeframe, bar_start_at",
     "market_regimes": "instrument_id, timeframe, bar_start_at",
     "market_data_enriched": "instrument_id, timeframe, bar_start_at",
+    "int_regimes__spells": "instrument_id, timeframe, regime_started_at",
     "multi_timeframe_analysis": "instrument_id, bar_end_at",
     "signal_events": "instrument_id, timeframe, bar_start_at, event",
 }

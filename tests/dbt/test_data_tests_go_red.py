@@ -152,6 +152,36 @@ CASES: Mapping[str, tuple[str, ...]] = {
         "update {table} set available_at = bar_end_at - interval 1 microsecond where " + ONE_ROW,
     ),
     "int_calendar__sessions_sessions_open_before_they_close": CLOSED_WHEN_OPENED,
+    "int_regimes__spells_end_with_the_next_regime": (
+        "update {table} set next_regime = null where regime_ended_at is not null",
+        "update {table} set regime_ended_at = null where regime_ended_at is not null",
+        "update {table} set next_regime = regime where regime_ended_at is not null",
+        "update {table} set regime_ended_at = last_bar_end_at where regime_ended_at is not null",
+        "update {table} set regime_started_at = last_bar_end_at where " + ONE_ROW,
+    ),
+    "int_regimes__spells_are_known_from_first_to_last": (
+        "update {table} set known_from = [], known_to = [] where " + ONE_ROW,
+        "update {table} set known_to = known_to || known_to where " + ONE_ROW,
+        "update {table} set known_from = [regime_started_at] where " + ONE_ROW,
+        "update {table} set known_from = [last_bar_end_at + interval 1 second] where " + ONE_ROW,
+        "update {table} set known_to = [last_bar_end_at] where " + ONE_ROW,
+        "update {table} set known_to = [regime_ended_at + interval 1 second]",
+        "update {table} set known_from = known_from || known_from, known_to = known_to || known_to",
+    ),
+    "int_regimes__spells_count_what_followed": tuple(
+        f"update {{table}} set {change} where bar_count > 1"
+        for change in (
+            "bar_count = 0",
+            "return_count = bar_count + 1",
+            "positive_return_count = return_count + 1",
+            "return_sum = null",
+            "max_drawdown = null",
+            "max_drawdown = null, lowest_next_close = null",
+            "max_drawdown = 0.1",
+            "max_drawdown = -1.1",
+            "highest_close = 0",
+        )
+    ),
     "latest_prices_prices_are_positive": ("update {table} set price = 0 where " + ONE_ROW,),
     "market_regimes_last_from_their_start": (
         "update {table} set regime = null where bars_in_regime = 2",

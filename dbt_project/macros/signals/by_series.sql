@@ -4,8 +4,10 @@
         from its restart on, and the model's SQL runs once per batch of series, so that memory is
         bounded however many bars there are. The SQL says `this_batch()` where it reads the restarts.
 
-        Config: `series_key`, the columns of the table that a restart is matched by. Or `restarts`,
-        another model that lists series and their batches: then the table holds these and no others.
+        Config: `series_key`, the columns of the table that a restart is matched by; `complete_at`, the
+        column that says when the last bar a row is made of had ended, or nothing while there may be
+        more (`bar_end_at`). Or `restarts`, another model that lists series and their batches: then
+        the table holds these and no others.
     -#}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type='table') -%}
@@ -38,7 +40,7 @@
             ) as restarts
             where
                 {% for column in key %}kept.{{ column }} = restarts.{{ column }} and {% endfor %}
-                kept.bar_end_at > restarts.restart_at
+                {{ is_restarted('kept', config.get('complete_at')) }}
         {% endcall %}
     {% endif %}
 
@@ -117,7 +119,13 @@
 {% endmacro %}
 
 
-{% macro restarted_rows(relation, configured_key) %}
+{% macro is_restarted(kept, complete_at) -%}
+    {#- Whether a row is made of bars from its series' restart on, or may be of more than it is. -#}
+    coalesce({{ kept }}.{{ complete_at or 'bar_end_at' }}, timestamp 'infinity') > restarts.restart_at
+{%- endmacro %}
+
+
+{% macro restarted_rows(relation, configured_key, complete_at) %}
     {#- The rows of a `by_series` table that this build has computed, as a subquery. -#}
     {%- if not relation_exists('staging', 'int_signals__restarts') -%}
         {{ return(relation) }}
@@ -131,7 +139,7 @@
                 from staging.int_signals__restarts
                 group by all
             ) as restarts using ({{ key }})
-            where kept.bar_end_at > restarts.restart_at
+            where {{ is_restarted('kept', complete_at) }}
         )
     {%- endset %}
     {% do return(rows) %}

@@ -26,7 +26,12 @@
 
 
 {% macro changed_rows(relation, node) %}
-    {#- The rows of such a table that this build may have written, as a subquery. -#}
+    {#- The rows of such a table that this build may have written: all, where it is built anew. -#}
+    {% for family in families() if family ~ '_family' in node.config.tags %}
+        {% if not family_goes_on(family) %}
+            {% do return(relation) %}
+        {% endif %}
+    {% endfor %}
     {% set key = node.config.get('changed_key') %}
     {% do return(
         '(select * from ' ~ relation ~ ' where ' ~ key ~ ' in (select ' ~ key ~ ' from staging.'

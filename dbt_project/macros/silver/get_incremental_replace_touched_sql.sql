@@ -63,7 +63,9 @@
     {%- endif -%}
     {%- for node in graph.nodes.values() if node.name == relation.identifier -%}
         {%- if node.config.materialized == 'by_series' -%}
-            {{ return(restarted_rows(relation, node.config.get('series_key'))) }}
+            {{ return(restarted_rows(
+                relation, node.config.get('series_key'), node.config.get('complete_at')
+            )) }}
         {%- elif node.config.get('changed_in') -%}
             {{ return(changed_rows(relation, node)) }}
         {%- endif -%}
