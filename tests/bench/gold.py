@@ -26,6 +26,7 @@ OF_GOLD = (
     *("models/gold/", "models/silver/trading/", "models/silver/features/"),
     *("models/silver/news/", "models/silver/fundamentals/"),
     *("models/silver/signals/int_signals__observ", "models/silver/signals/int_signals__restated"),
+    "models/silver/signals/int_regimes__spells",
     *("models/silver/prices/int_bars__known", "models/silver/prices/int_bars__session_volatility"),
 )
 """Where the models are that are more than prices and their indicators."""

@@ -93,6 +93,13 @@ UPSTREAM: Mapping[str, Mapping[str, pa.DataType]] = {
         "realized_variance": pa.float64(),
         "available_at": pa.timestamp("us"),
     },
+    "staging.int_signals__restarts": {
+        "series_no": pa.int64(),
+        "instrument_id": pa.string(),
+        "timeframe": pa.string(),
+        "restart_at": pa.timestamp("us"),
+        "batch_no": pa.int64(),
+    },
     "staging.int_features__observations": {
         "instrument_id": pa.string(),
         "session_date": pa.date32(),

@@ -22,7 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def series(seed: int, count: int, warm_up: int) -> pd.DataFrame:
+def series(seed: int, count: int, warm_up: int, step: timedelta) -> pd.DataFrame:
     """Return a random walk in regimes of random lengths; a split halves its price midway."""
     rng = np.random.default_rng(seed)
     forward = 100 * np.exp(np.cumsum(rng.normal(0, 0.02, count)))
@@ -33,41 +33,58 @@ def series(seed: int, count: int, warm_up: int) -> pd.DataFrame:
     factor = np.where(np.arange(count) >= count // 2, 2.0, 1.0)
     frame = pd.DataFrame({"forward": forward, "factor": factor, "regime": regimes[:count]})
     frame["spell"] = (frame["regime"] != frame["regime"].shift()).cumsum()
+    frame["start"] = [START + number * step for number in range(count)]
+    frame["end"] = frame["start"] + step
     return frame
 
 
+def paused(frame: pd.DataFrame, after: int, pause: timedelta) -> pd.DataFrame:
+    """Return a series with a pause after so many bars or some more, in the middle of a spell."""
+    goes_on = frame["spell"].eq(frame["spell"].shift()) & (frame.index >= after)
+    is_later = frame.index >= goes_on.idxmax()
+    return frame.assign(
+        start=frame["start"].where(~is_later, frame["start"] + pause),
+        end=frame["end"].where(~is_later, frame["end"] + pause),
+    )
+
+
 SERIES = {
-    ("crypto:A", "crypto", "1d"): series(1, 400, 20),
-    ("crypto:A", "crypto", "1h"): series(2, 900, 0),
-    ("equity:B", "equity", "1h"): series(3, 300, 299),
-    ("equity:C", "equity", "1h"): series(4, 300, 300),
+    ("crypto:A", "crypto", "1d"): paused(
+        series(1, 400, 20, STEPS["1d"]), after=100, pause=timedelta(days=30)
+    ),
+    ("crypto:A", "crypto", "1h"): series(2, 900, 0, STEPS["1h"]),
+    ("equity:B", "equity", "1h"): series(3, 300, 299, STEPS["1h"]),
+    ("equity:C", "equity", "1h"): series(4, 300, 300, STEPS["1h"]),
 }
 """Long and short of one instrument, one with a regime at its last bar only, one without any."""
 
 
 def bars() -> Iterator[Row]:
     for (instrument_id, asset_class, timeframe), frame in SERIES.items():
-        step = STEPS[timeframe]
-        first = frame.groupby("spell").cumcount()
-        for number, bar in enumerate(frame.itertuples()):
-            start = START + number * step
+        spells = frame.groupby("spell")
+        started, number = spells["start"].transform("first"), spells.cumcount()
+        for place, bar in enumerate(frame.itertuples()):
             yield (
-                *(instrument_id, asset_class, timeframe, start, start + step),
+                *(instrument_id, asset_class, timeframe, bar.start, bar.end),
                 *(bar.forward / bar.factor, bar.factor, bar.regime),
-                *(start - int(first[number]) * step, int(first[number]) + 1),
+                *(started[place], int(number[place]) + 1),
             )
 
 
 def lots() -> Iterator[Row]:
     rng = np.random.default_rng(5)
     for number in range(300):
-        opened = START + timedelta(hours=float(rng.uniform(-50, 24 * 400)))
+        opened = START + timedelta(hours=float(rng.uniform(-50, 24 * 440)))
         status = "open" if number % 10 == 0 else "closed"
         pnl = Decimal(f"{rng.normal(0, 100):.12f}")
         account = "SIM-CRYPTO" if number % 7 < 3 else "main"
         yield (f"{number}", account, "crypto:A", "A", status, opened, "USD", pnl)
     main = ("main", "crypto:A", "A", "closed")
     yield ("far", *main, START + timedelta(days=500), "USD", Decimal(1))
+    ends = SERIES["crypto:A", "crypto", "1d"]["end"]
+    ended = ends[ends.diff().idxmax() - 1]
+    yield ("in a week", *main, ended + timedelta(days=7), "USD", Decimal(100_000))
+    yield ("before it", *main, ended + timedelta(days=7, microseconds=-1), "USD", Decimal(300_000))
     other = ("main", "equity:B", "B", "closed")
     yield ("euro", *other, START + timedelta(hours=300, minutes=5), "EUR", Decimal(2))
     yield ("dollar", *other, START + timedelta(hours=310), "USD", Decimal(3))
@@ -82,8 +99,16 @@ LOTS = list(lots())
 def research(tmp_path_factory: pytest.TempPathFactory) -> Research:
     made = Research(tmp_path_factory.mktemp("regimes") / "warehouse")
     made.set("silver.market_data_enriched", list(bars()))
+    # One batch for each series: the table is put together from them.
+    made.set(
+        "staging.int_signals__restarts",
+        [
+            (number, instrument_id, timeframe, START, number)
+            for number, (instrument_id, _, timeframe) in enumerate(SERIES)
+        ],
+    )
     made.set("silver.trade_lifecycle", LOTS)
-    made.compute("mart_market_regime_stats", "mart_regime_transitions")
+    made.compute("int_regimes__spells", "mart_market_regime_stats", "mart_regime_transitions")
     return made
 
 
@@ -108,14 +133,13 @@ def expected_stats(key: tuple[str, str, str]) -> Mapping[str, tuple[object, ...]
     frame = frame.assign(follows=frame["forward"].shift(-1) / frame["forward"] - 1)
     known = frame[frame["regime"].notna()]
     spells = known.groupby("spell")["regime"].agg(["first", "size"])
-    step, per_year = STEPS[timeframe], BARS_PER_YEAR[asset_class, timeframe]
+    per_year = BARS_PER_YEAR[asset_class, timeframe]
     trades: dict[bool, list[tuple[str, Decimal, str]]] = {False: [], True: []}
     for _, account, owner, symbol, status, opened, currency, pnl in LOTS:
-        bar = (opened - START) // step - 1
-        if owner != instrument_id or status != "closed" or bar < 0:
+        last = int(frame["end"].searchsorted(opened, side="right")) - 1
+        if owner != instrument_id or status != "closed" or last not in known.index:
             continue
-        last = min(bar, len(frame) - 1)
-        if opened < START + (last + 1) * step + timedelta(days=7) and last in known.index:
+        if opened < frame["end"][last] + timedelta(days=7):
             is_simulated = account == "SIM-CRYPTO" or symbol == "SIM-B"
             trades[is_simulated].append((known["regime"][last], pnl, currency))
     result = {}

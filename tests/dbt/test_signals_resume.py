@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.dbt.signals import KEYS, Bars, Signals, assert_same_signals, random_walk, stored
-from tests.dbt.warehouse import connect
+from tests.dbt.signals import KEYS, MODELS, Bars, Signals, assert_same_signals, random_walk, stored
+from tests.dbt.warehouse import PROJECT, connect, rows
 
 TABLES = tuple(KEYS)
+MARTS = ("mart_market_regime_stats", "mart_regime_transitions")
+BETWEEN = "between.duckdb"
 # Longer than any indicator looks back, so that the window decides how much is read again.
 SMALL = {"regime_volatility_window": 310, "bars_per_batch": 5000}
 
@@ -43,6 +45,8 @@ def before_and_after() -> dict[str, tuple[list[Bars], list[Bars]]]:
         pairs[f"late bar {position}"] = ([without(walk, [position])], [walk])
         pairs[f"corrected bar {position}"] = ([corrected(walk, position)], [walk])
         pairs[f"withdrawn bar {position}"] = ([walk], [without(walk, [position])])
+    jump = np.where((walk.places >= 345) & (walk.places < 350), 1.5, 1.0)
+    pairs["corrected course"] = ([walk], [walk.scaled(jump)])
     opened_elsewhere = walk.at(slice(None))
     opened_elsewhere.opened = walk.opened * 1.001
     pairs["corrected opens"] = ([opened_elsewhere], [walk])
@@ -76,23 +80,88 @@ def set_bars(signals: Signals, which: int, **splits: list[tuple[str, float]]) ->
     )
 
 
+def set_lots(signals: Signals) -> None:
+    """Trade every instrument, minutes apart at first and days apart in the end."""
+    with closing(connect(signals.database, read_only=False)) as connection:
+        connection.execute(
+            f"create table rules.accounts as from '{PROJECT / 'seeds' / 'accounts.csv'}'"
+        )
+        connection.execute(
+            "create table silver.trade_lifecycle as"
+            " select instrument_id, 'main' as account_id, 'X' as symbol, 'closed' as status,"
+            " timestamp '2020-01-01' + to_minutes(number * number) as opened_at,"
+            " 'USD' as base_currency, cast(number - 500 as decimal(38, 12)) as net_pnl_base"
+            " from (select distinct instrument_id from silver.bars), range(0, 1140, 9) as r(number)"
+        )
+
+
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Signals, Signals]:
-    """Return the signals after two builds, of bars and of changed ones, and after one build."""
+    """Return the signals after two builds, of bars and of changed ones, and after one build.
+
+    Beside the first database is a copy of it between its builds.
+    """
     folder = tmp_path_factory.mktemp("resume")
     step_by_step, at_once = Signals(folder / "steps"), Signals(folder / "once")
     set_bars(step_by_step, 0)
     step_by_step.compute(**SMALL)
+    step_by_step.warehouse.copy_database(step_by_step.warehouse.folder / BETWEEN)
     set_bars(step_by_step, 1, split_later=[("2021-06-01", 2.0)])
-    step_by_step.compute(**SMALL)
     set_bars(at_once, 1, split_later=[("2021-06-01", 2.0)])
-    at_once.compute(**SMALL)
+    for signals in (step_by_step, at_once):
+        set_lots(signals)
+        signals.compute(*MODELS, *MARTS, **SMALL)
     return step_by_step, at_once
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_resumed_equals_full_refresh(resumed: tuple[Signals, Signals], table: str) -> None:
     assert_same_signals(*(stored(signals.database, table) for signals in resumed))
+
+
+@pytest.mark.parametrize("table", ["silver.int_regimes__spells", *(f"gold.{it}" for it in MARTS)])
+def test_resumed_spells_add_up_to_the_same(resumed: tuple[Signals, Signals], table: str) -> None:
+    """Exactly: their sums are of decimals, and everything else is a count or an extreme."""
+    found, expected = (rows(each.database, f"from {table} order by all") for each in resumed)
+    assert found == expected
+    assert len(expected) > 100
+
+
+Spell = tuple[int, str, int, bool, float | None]
+"""Day it began, regime, bars, whether it is over, sum of returns."""
+
+
+def spells(database: Path, name: str) -> list[Spell]:
+    return rows(
+        database,
+        "select date_diff('day', timestamp '2020-01-01', regime_started_at), regime, bar_count,"
+        " regime_ended_at is not null, return_sum::double from silver.int_regimes__spells"
+        f" where instrument_id = 'crypto:{name}' order by regime_started_at",
+    )
+
+
+def test_spells_change_where_their_bars_do(resumed: tuple[Signals, Signals]) -> None:
+    """Otherwise comparing them would prove nothing."""
+    now = resumed[0].database
+    before = resumed[0].warehouse.folder / BETWEEN
+
+    def changed(name: str) -> tuple[list[Spell], list[Spell]]:
+        old, new = spells(before, name), spells(now, name)
+        return [it for it in old if it not in new], [it for it in new if it not in old]
+
+    assert spells(now, "untouched") == spells(before, "untouched") != []
+    ((then,), (extended,)) = changed("late bar 899")
+    assert (then[:4], extended[:4]) == ((897, "volatile", 2, False), (897, "volatile", 3, False))
+    ((then,), (corrected,)) = changed("corrected bar 700")
+    assert then[:4] == corrected[:4] == (697, "range", 37, True)
+    assert then[4] != pytest.approx(corrected[4], rel=1e-9)
+    whole, parts = changed("corrected course")
+    assert whole[0][:3] == (325, "range", 67)
+    assert parts[0][:2] == whole[0][:2]
+    assert len([part for part in parts if part[0] < 325 + 67]) > 1
+    gone, come = changed("earlier history")
+    assert (gone[0][0], come[0][0]) == (825, 325)
+    assert not spells(now, "gone instrument")
 
 
 def test_only_what_changed_is_computed(resumed: tuple[Signals, Signals]) -> None:
@@ -114,6 +183,8 @@ def test_only_what_changed_is_computed(resumed: tuple[Signals, Signals]) -> None
     assert found["appended after 312", "1d"] == (312, 311)
     assert found["appended after 309", "1d"] == (309, None)
     assert found["corrected opens", "1d"] == (0, None)
+    assert found["corrected course", "1d"] == (345, 344)
+    assert found["earlier history", "1d"] == (0, None)
     assert found["appended after 33", "1d"] == (33, None)
     assert found["corrected bar 700", "1d"] == (700, 699)
     assert found["withdrawn bar 320", "1d"] == (320, 319)
@@ -152,13 +223,23 @@ def test_data_tests_read_every_row_that_was_computed(tmp_path: Path) -> None:
     for bars in (without(walk, [400]), walk):
         signals.set_bars({"crypto:A": bars})
         signals.compute(**SMALL)
-    test = ("test", "--select", "indicators_grain_is_unique")
-    for place, found in ((350, False), (450, True)):
+    tests = ("indicators_grain_is_unique", "int_regimes__spells_grain_is_unique")
+    for bar_no, spell, outcome in (
+        (350, "timestamp '2021-02-03' >= regime_ended_at", "pass"),
+        (450, "regime_ended_at is null", "fail"),
+    ):
         with closing(connect(signals.database, read_only=False)) as connection:
-            connection.execute(
-                f"insert into silver.indicators from silver.indicators where bar_no = {place}"
-            )
-        assert (signals.warehouse.run_dbt(*test).returncode != 0) is found
+            for table, condition in (
+                ("silver.indicators", f"bar_no = {bar_no}"),
+                ("silver.int_regimes__spells", spell),
+            ):
+                repeated = connection.execute(
+                    f"insert into {table} from {table} where {condition}"
+                ).fetchall()
+                assert repeated > [(0,)]
+        signals.warehouse.run_dbt("test", "--select", *tests)
+        outcomes = signals.warehouse.outcomes()
+        assert [outcomes[name] for name in tests] == [outcome, outcome]
 
 
 @pytest.mark.slow

@@ -1,14 +1,9 @@
-{#- A regime older than this says nothing of a trade. -#}
-{%- set regime_known_for_days = 7 -%}
-{#- Beyond this times the price before it, it is no return but another price. -#}
-{%- set largest_return = '1e4' -%}
 {#- A mean of fewer bars than this part of a year has says nothing of a year. -#}
 {%- set annualized_from_years = 0.25 -%}
 {%- set kinds_of_trades = [('trade', 'not is_simulated'), ('simulated_trade', 'is_simulated')] -%}
 
-with bars as (
-    select * from {{ ref('market_data_enriched') }}
-    where regime is not null
+with all_spells as (
+    select * from {{ ref('int_regimes__spells') }}
 ),
 
 lots as (
@@ -28,65 +23,62 @@ asset_classes as (
     select * from {{ ref('asset_classes') }}
 ),
 
--- What a bar's regime is followed by: it is known at the bar's end, the return comes after it.
-followed as (
+-- A number is narrower to sort by than names.
+series as (
     select
+        row_number() over (order by instrument_id, timeframe) as series_no,
         instrument_id,
-        asset_class,
-        timeframe,
-        regime,
-        bar_start_at,
-        bar_end_at,
-        bars_in_regime,
-        regime_started_at,
-        close * split_factor as forward_close,
-        lead(close * split_factor) over series as next_close
-    from bars
-    window series as (partition by instrument_id, timeframe order by bar_start_at)
+        timeframe
+    from all_spells
+    group by instrument_id, timeframe
 ),
 
-measured as (
+spells as (
+    select
+        series.series_no,
+        all_spells.*
+    from all_spells
+    inner join series
+        on
+            all_spells.instrument_id = series.instrument_id
+            and all_spells.timeframe = series.timeframe
+),
+
+-- No fall from before the spell is deeper than that of its lowest close.
+fallen as (
     select
         *,
-        case
-            when next_close / forward_close - 1 < {{ largest_return }}
-                then next_close / forward_close - 1
-        end as bar_return,
-        next_close / greatest(
-            next_close,
-            max(forward_close) over (
-                partition by instrument_id, timeframe, regime_started_at
-                order by bar_start_at
-                rows unbounded preceding
-            )
-        ) - 1 as drawdown_in_spell,
-        next_close / greatest(
-            next_close,
-            max(forward_close) over (
-                partition by instrument_id, timeframe
-                order by bar_start_at
-                rows unbounded preceding
-            )
-        ) - 1 as drawdown_in_all
-    from followed
+        least(
+            max_drawdown,
+            lowest_next_close / greatest(
+                lowest_next_close,
+                max(highest_close) over (
+                    partition by series_no
+                    order by regime_started_at
+                    rows between unbounded preceding and 1 preceding
+                )
+            ) - 1
+        ) as drawdown_in_all
+    from spells
 ),
 
 by_regime as (
     select
+        series_no,
         instrument_id,
         asset_class,
         timeframe,
         regime,
-        max(bar_end_at) as last_bar_end_at,
-        count(bar_return) as bar_count,
-        count(*) filter (where bar_return > 0) as positive_bar_count,
-        sum({{ exact_fraction('bar_return') }}) as return_sum,
-        sum({{ exact_fraction('bar_return * bar_return') }}) as square_sum,
-        sum({{ exact_fraction('ln(1 + bar_return)') }}) as log_return_sum,
-        min(drawdown_in_spell) as drawdown_in_spell,
+        max(last_bar_end_at) as last_bar_end_at,
+        sum(return_count) as bar_count,
+        sum(positive_return_count) as positive_bar_count,
+        sum(return_sum) as return_sum,
+        sum(return_square_sum) as square_sum,
+        sum(log_return_sum) as log_return_sum,
+        min(max_drawdown) as drawdown_in_spell,
         min(drawdown_in_all) as drawdown_in_all
-    from measured
-    group by instrument_id, asset_class, timeframe, regime
+    from fallen
+    group by series_no, instrument_id, asset_class, timeframe, regime
 ),
 
 returns as (
@@ -94,6 +86,7 @@ returns as (
     from by_regime
     union all
     select
+        series_no,
         instrument_id,
         asset_class,
         timeframe,
@@ -106,94 +99,104 @@ returns as (
         sum(log_return_sum) as log_return_sum,
         min(drawdown_in_all) as max_drawdown
     from by_regime
-    group by instrument_id, asset_class, timeframe
+    group by series_no, instrument_id, asset_class, timeframe
 ),
 
-spells as (
+lengths as (
     select
-        instrument_id,
-        timeframe,
+        series_no,
         regime,
-        regime_started_at,
-        max(bars_in_regime) as spell_bars
-    from followed
-    group by instrument_id, timeframe, regime, regime_started_at
-),
-
-all_spells as (
-    select * from spells
+        bar_count
+    from spells
     union all
     select
-        instrument_id,
-        timeframe,
+        series_no,
         '(all)' as regime,
-        regime_started_at,
-        spell_bars
+        bar_count
     from spells
 ),
 
 spell_lengths as (
     select
-        instrument_id,
-        timeframe,
+        series_no,
         regime,
         count(*) as spell_count,
-        avg(spell_bars) as mean_spell_bars,
-        median(spell_bars) as median_spell_bars,
-        max(spell_bars) as max_spell_bars
-    from all_spells
-    group by instrument_id, timeframe, regime
+        avg(bar_count) as mean_spell_bars,
+        median(bar_count) as median_spell_bars,
+        max(bar_count) as max_spell_bars
+    from lengths
+    group by series_no, regime
 ),
 
-series as (
-    select distinct
-        instrument_id,
-        timeframe
-    from bars
-),
-
-lots_of_series as (
+-- Results of simulated trades are never added to those of real ones.
+lots_of_kinds as (
     select
-        series.timeframe,
         lots.instrument_id,
         lots.opened_at,
         lots.net_pnl_base,
         lots.base_currency,
         coalesce(accounts.is_simulated, false) or lots.symbol like 'SIM-%' as is_simulated
     from lots
-    inner join series on lots.instrument_id = series.instrument_id
     left join accounts on lots.account_id = accounts.account_id
+),
+
+-- One order's fills, and what many accounts do at once, are found in a regime together.
+lots_opened_at_once as (
+    select
+        instrument_id,
+        opened_at,
+        base_currency,
+        is_simulated,
+        count(*) as lot_count,
+        count(*) filter (where net_pnl_base > 0) as won_count,
+        sum(net_pnl_base) as net_pnl_base
+    from lots_of_kinds
+    group by instrument_id, opened_at, base_currency, is_simulated
+),
+
+lots_of_series as (
+    select
+        series.series_no,
+        lots_opened_at_once.* exclude (instrument_id)  -- noqa: RF02
+    from lots_opened_at_once
+    inner join series on lots_opened_at_once.instrument_id = series.instrument_id
+),
+
+known_regimes as (
+    select
+        series_no,
+        regime,
+        unnest(known_from) as known_from,
+        unnest(known_to) as known_to
+    from spells
 ),
 
 -- The regime of the last bar that had ended when the lot was opened.
 lots_in_regimes as (
     select
         lots_of_series.*,
-        bars.regime
+        known_regimes.regime
     from lots_of_series
-    asof inner join bars
+    asof inner join known_regimes
         on
-            lots_of_series.instrument_id = bars.instrument_id
-            and lots_of_series.timeframe = bars.timeframe
-            and lots_of_series.opened_at >= bars.bar_end_at
-    where lots_of_series.opened_at < bars.bar_end_at + interval {{ regime_known_for_days }} day
+            lots_of_series.series_no = known_regimes.series_no
+            and lots_of_series.opened_at >= known_regimes.known_from
+    where lots_of_series.opened_at < known_regimes.known_to
 ),
 
--- Results of simulated trades are never added to those of real ones.
 trades_by_regime as (
     select
         {% for kind, condition in kinds_of_trades %}
-        count(*) filter (where {{ condition }}) as {{ kind }}_count,
-        count(*) filter (where {{ condition }} and net_pnl_base > 0) as {{ kind }}_won_count,
+        sum(lot_count) filter (where {{ condition }}) as {{ kind }}_count,
+        sum(won_count) filter (where {{ condition }}) as {{ kind }}_won_count,
         sum(net_pnl_base) filter (where {{ condition }}) as {{ kind }}_net_pnl_base,
         min(base_currency) filter (where {{ condition }}) as {{ kind }}_first_currency,
         max(base_currency) filter (where {{ condition }}) as {{ kind }}_last_currency,
         {% endfor %}
-        instrument_id,
-        timeframe,
+        series_no,
         regime
     from lots_in_regimes
-    group by instrument_id, timeframe, regime
+    group by series_no, regime
 ),
 
 trades as (
@@ -207,11 +210,10 @@ trades as (
         min({{ kind }}_first_currency) as {{ kind }}_first_currency,
         max({{ kind }}_last_currency) as {{ kind }}_last_currency,
         {% endfor %}
-        instrument_id,
-        timeframe,
+        series_no,
         '(all)' as regime
     from trades_by_regime
-    group by instrument_id, timeframe
+    group by series_no
 ),
 
 trade_results as (
@@ -228,8 +230,7 @@ trade_results as (
                 then cast({{ kind }}_net_pnl_base as decimal(38, 12))
         end as {{ kind }}_net_pnl_base,
         {% endfor %}
-        instrument_id,
-        timeframe,
+        series_no,
         regime
     from trades
 ),
@@ -240,9 +241,7 @@ measures as (
         cast(returns.return_sum as double) / nullif(returns.bar_count, 0) as mean_return,
         ceil(asset_classes.session_seconds / timeframes.seconds) * asset_classes.sessions_per_year
             as bars_per_year,
-        max(returns.bar_count) over (
-            partition by returns.instrument_id, returns.timeframe
-        ) as all_bar_count,
+        max(returns.bar_count) over (partition by returns.series_no) as all_bar_count,
         case
             when returns.bar_count > 1
                 then
@@ -293,13 +292,11 @@ final as (
     from measures
     inner join spell_lengths
         on
-            measures.instrument_id = spell_lengths.instrument_id
-            and measures.timeframe = spell_lengths.timeframe
+            measures.series_no = spell_lengths.series_no
             and measures.regime = spell_lengths.regime
     left join trade_results
         on
-            measures.instrument_id = trade_results.instrument_id
-            and measures.timeframe = trade_results.timeframe
+            measures.series_no = trade_results.series_no
             and measures.regime = trade_results.regime
 )
 

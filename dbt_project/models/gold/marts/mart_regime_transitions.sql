@@ -1,17 +1,27 @@
-with bars as (
-    select * from {{ ref('market_data_enriched') }}
-    where regime is not null
+with spells as (
+    select * from {{ ref('int_regimes__spells') }}
 ),
 
-followed as (
+-- All bars of a spell but its last are followed by one of the same regime.
+changes as (
     select
         instrument_id,
         asset_class,
         timeframe,
         regime as from_regime,
-        lead(regime) over (partition by instrument_id, timeframe order by bar_start_at)
-            as to_regime
-    from bars
+        regime as to_regime,
+        bar_count - 1 as transition_count
+    from spells
+    union all
+    select
+        instrument_id,
+        asset_class,
+        timeframe,
+        regime as from_regime,
+        next_regime as to_regime,
+        1 as transition_count
+    from spells
+    where next_regime is not null
 ),
 
 transitions as (
@@ -21,10 +31,10 @@ transitions as (
         timeframe,
         from_regime,
         to_regime,
-        count(*) as transition_count
-    from followed
-    where to_regime is not null
-    group by all
+        cast(sum(transition_count) as bigint) as transition_count
+    from changes
+    where transition_count > 0
+    group by instrument_id, asset_class, timeframe, from_regime, to_regime
 ),
 
 final as (
