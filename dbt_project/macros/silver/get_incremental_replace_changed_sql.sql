@@ -32,6 +32,9 @@
             {% do return(relation) %}
         {% endif %}
     {% endfor %}
+    {% if node.config.get('names_instruments') and traded_instruments_changed() %}
+        {% do return(relation) %}
+    {% endif %}
     {% set key = node.config.get('changed_key') %}
     {% do return(
         '(select * from ' ~ relation ~ ' where ' ~ key ~ ' in (select ' ~ key ~ ' from staging.'
