@@ -25,7 +25,7 @@ from ingest.settings import DataDir
 from tests.dbt.landing import HOUR, Bar, Landing, coinbase_bars, inbox_bars, product, sessions
 from tests.dbt.news import article, post
 from tests.dbt.signals import assert_same_signals
-from tests.dbt.trading import DECISION
+from tests.dbt.trading import DECISION, EXECUTION
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect, rows
 
 COIN = "crypto:BTC/USD"
@@ -41,10 +41,12 @@ HINDSIGHT = ("is_restated_context", "_fetched_at", "_batch_id", "_row")
 VARIABLES = "{regime_volatility_window: 40, sentiment_window_days: 2}"
 WINDOW = timedelta(days=2)
 ONLY = (
-    *("--select", "+decision_history", "tag:bars_family", "tag:of_bars"),
+    *("--select", "+tag:trading_family", "tag:bars_family", "tag:of_bars"),
     "config.materialized:by_series",
 )
 """And what is built beside it, without which no build remembers what it has taken in."""
+LATER_TOLD = 2
+"""The step that brings the decisions taken from its start on; the first brings all others."""
 STARTS = tuple(map(parse_iso, (FIRST_HOUR, *CORRECTED)))
 ENDS = tuple(map(parse_iso, (*CORRECTED, LAST)))
 
@@ -122,7 +124,8 @@ def land_step(lake: Landing, step: int) -> None:
         extract = {"fetched": "2024-01-01T00:00Z", "symbol": "XNYS"}
         lake.land("exchange_calendars", "sessions", SESSIONS, **extract)
         land_split(lake, STOCK, "2024-01-10", "2024-01-01T00:00Z")
-        land_decisions(lake)
+    if step in (0, LATER_TOLD):
+        land_trading(lake, step)
     if step == 2:
         land_split(lake, TOLD_LATE, f"{LATE_SPLIT}", CORRECTED[1])
     correct(lake, step, start)
@@ -237,31 +240,44 @@ def decided_at() -> list[datetime]:
     return moments
 
 
-def land_decisions(lake: Landing) -> None:
-    timeframes = ("1h", "5m", "15m", "4h", "1d", "1m")
-    told = [
-        {
-            **DECISION,
-            "decision_id": f"d-{number}",
-            "decided_at": iso(moment),
-            "timeframe": timeframes[number % len(timeframes)],
-        }
-        for number, moment in enumerate(decided_at())
-    ]
-    for instrument in (STOCK, TOLD_LATE, CURRENCIES):
+def land_trading(lake: Landing, step: int) -> None:
+    """Land decisions, and an execution that follows every other one."""
+    told = []
+    for instrument, count, timeframes in (
+        (COIN, DECISIONS, ("1h", "5m", "15m", "4h", "1d", "1m")),
+        *((each, 120, ("1h", "4h", "1d")) for each in (STOCK, TOLD_LATE, CURRENCIES)),
+    ):
         asset_class, _, symbol = instrument.partition(":")
         told += [
             {
                 **DECISION,
                 "decision_id": f"{symbol}-{number}",
+                "account_id": "main",
                 "asset_class": asset_class,
                 "symbol": symbol,
                 "decided_at": iso(moment),
-                "timeframe": ("1h", "4h", "1d")[number % 3],
+                "timeframe": timeframes[number % len(timeframes)],
             }
-            for number, moment in enumerate(decided_at()[:120])
+            for number, moment in enumerate(decided_at()[:count])
+            if (moment >= STARTS[LATER_TOLD]) == (step == LATER_TOLD)
         ]
-    lake.land("inbox", "decisions", told, fetched="2024-01-19T00:00Z")
+    done = [
+        {
+            **EXECUTION,
+            "execution_id": f"e-{decision['decision_id']}",
+            "decision_id": decision["decision_id"],
+            "asset_class": decision["asset_class"],
+            "symbol": decision["symbol"],
+            "executed_at": iso(parse_iso(decision["decided_at"]) + timedelta(minutes=1)),
+            "side": "sell" if number % 5 < 2 else "buy",
+            "quantity": f"{1 + number % 7}",
+            "price": f"{90 + number % 20}",
+        }
+        for number, decision in enumerate(told[::2])
+    ]
+    fetched = f"2024-01-19T0{step}:00Z"
+    lake.land("inbox", "decisions", told, fetched=fetched)
+    lake.land("inbox", "executions", done, fetched=fetched)
 
 
 # -- building it -----------------------------------------------------------------------------------
@@ -404,6 +420,35 @@ def test_steps_equal_a_full_refresh(built: Built) -> None:
                 query = f"select * from silver.{table} order by {key}"
                 found.append(connection.sql(query).to_arrow_table())
         assert_same_signals(*found)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("silver.executions", "silver.int_lots__matched", "silver.int_lots__excursions"),
+        *("silver.trade_lifecycle", "silver.int_lots__attributed", "silver.decision_votes"),
+        *("silver.int_votes__last", "gold.fct_trades", "gold.fct_decisions"),
+    ],
+)
+def test_what_follows_decisions_equals_a_full_refresh(built: Built, table: str) -> None:
+    """Whatever came in between: bars and their corrections, splits, decisions, executions."""
+    with closing(connect(built.steps[-1])) as connection:
+        connection.execute(f"attach '{built.at_once}' as at_once (read_only)")
+        ((count, of_one_only),) = connection.execute(
+            f"select (select count(*) from {table}), count(*) from ("
+            f"(from {table} except from at_once.{table}) union all"
+            f" (from at_once.{table} except from {table}))"
+        ).fetchall()
+    assert count > 100
+    assert of_one_only == 0
+
+
+def test_steps_go_on_from_the_last_build(built: Built) -> None:
+    """Otherwise they would prove nothing."""
+    changed = "select count(*) > 0 from staging.int_lots__changed"
+    assert [rows(step, changed)[0][0] for step in built.steps] == [False, True, True, True]
+    restarts = "select count(*) from staging.int_positions__restarts"
+    assert [rows(step, restarts)[0][0] for step in built.steps] == [0, 0, 4, 0]
 
 
 @pytest.mark.parametrize("step", range(STEPS))

@@ -128,16 +128,33 @@ memberships as (
     cross join rollups
 ),
 
-grouped as (
+groups as (
+    select
+        {{ keys | join(',
+        ') }},
+        list(combination_no order by combination_no) as combinations
+    from memberships
+    group by {{ keys | join(', ') }}
+),
+
+-- Groups of the same votes (of a provider of one instrument, say) are measured once.
+numbered_groups as (
     select
         *,
-        dense_rank() over (order by {{ keys | join(', ') }}) as group_no
-    from memberships
+        dense_rank() over (order by combinations) as group_no
+    from groups
+),
+
+combinations_of_groups as (
+    select distinct
+        group_no,
+        unnest(combinations) as combination_no
+    from numbered_groups
 ),
 
 members as (
     select
-        grouped.group_no,
+        combinations_of_groups.group_no,
         votes.action,
         votes.is_agreeing,
         votes.direction,
@@ -157,7 +174,8 @@ members as (
             and votes.instrument_id = numbered.instrument_id
             and votes.regime = numbered.regime
             and votes.signal_provider = numbered.signal_provider
-    inner join grouped on numbered.combination_no = grouped.combination_no
+    inner join combinations_of_groups
+        on numbered.combination_no = combinations_of_groups.combination_no
 ),
 
 counts as (
@@ -274,22 +292,15 @@ horizons as (
     group by group_no
 ),
 
-named as (
-    select distinct
-        group_no,
-        {{ keys | join(', ') }}
-    from grouped
-),
-
 final as (
     select
-        named.is_simulated,
-        named.base_currency,
-        named.timeframe,
-        named.asset_class,
-        named.instrument_id,
-        named.regime,
-        named.signal_provider,
+        numbered_groups.is_simulated,
+        numbered_groups.base_currency,
+        numbered_groups.timeframe,
+        numbered_groups.asset_class,
+        numbered_groups.instrument_id,
+        numbered_groups.regime,
+        numbered_groups.signal_provider,
         counts.vote_count,
         counts.buy_vote_count,
         counts.sell_vote_count,
@@ -308,9 +319,9 @@ final as (
         {% endfor %}
         counts.lot_count,
         counts.attributed_pnl_base
-    from named
-    inner join counts on named.group_no = counts.group_no
-    left join horizons on named.group_no = horizons.group_no
+    from numbered_groups
+    inner join counts on numbered_groups.group_no = counts.group_no
+    left join horizons on numbered_groups.group_no = horizons.group_no
 )
 
 select * from final
