@@ -61,7 +61,9 @@ def tapehouse(arguments: Sequence[str], data: DataDir) -> Step:
         [sys.executable, "-m", "orchestration.cli", *arguments],
         {
             "TAPEHOUSE_DATA_DIR": str(data.root),
-            "DBT_LOG_FILE_MAX_BYTES": "0",  # one file, from which the SQL time is read
+            # One file with every statement, from which the SQL time is read.
+            "DBT_LOG_LEVEL_FILE": "debug",
+            "DBT_LOG_FILE_MAX_BYTES": "0",
         },
     )
 

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.logger import LoggerConfig
+from dbt_common.events.types import Note
 
 from ingest.settings import PROJECT_ROOT, DataDir
 from orchestration import dbt
 from orchestration.dbt import DbtError, build_args, ensure_manifest, read_results, run_build
+from orchestration.parsed_dbt import HeardEvents
 from tests.orchestration.warehouses import PROJECT_VARIABLE
 
 # -- arguments -----------------------------------------------------------------------------------
@@ -189,6 +193,20 @@ def test_every_node_is_told_of_and_failures_are_named(shop: Path, tmp_path: Path
     assert {name for _, _, name in told} == {"orders", "refunds", "never_right", "always_right"}
     assert {total for _, total, _ in told} == {4}
     assert max(done for done, _, _ in told) == 4
+    log = (data.build / "dbt" / "dbt.log").read_text(encoding="utf-8")
+    assert "never_right" in log
+    assert "BEGIN" not in log, "what dbt runs is left out unless asked for"
+
+
+def test_details_go_to_logs_that_want_them_and_all_else_to_every_log() -> None:
+    events, heard = HeardEvents(), []
+    events.callbacks.append(lambda message: heard.append(message.info.msg))
+    events.fire_event(Note(msg="a detail"), EventLevel.DEBUG)
+    events.fire_event(Note(msg="a warning"), EventLevel.WARN)
+    assert heard == ["a warning"]
+    events.add_logger(LoggerConfig("of details", level=EventLevel.DEBUG))
+    events.fire_event(Note(msg="a detail"), EventLevel.DEBUG)
+    assert heard == ["a warning", "a detail"]
 
 
 def test_a_dbt_that_cannot_start_says_why(shop: Path, tmp_path: Path) -> None:
