@@ -244,7 +244,7 @@ def _read_table(path: Path) -> _Table:
     attributes: dict[str, list[str]] = {}
     checks: dict[str, _Check] = {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         for entry in content[f"checks for {name}"]:
             ((line, settings),) = entry.items()
             if line == "attributes":
@@ -421,8 +421,8 @@ def _scan(
     scan.add_variables(_variables(candidate, table))
     scan.sampler = sampler
     wanted = {check.name: check for check in checks}
-    definitions = [check.definition for check in wanted.values()]
-    scan.add_sodacl_yaml_str(yaml.safe_dump({f"checks for {table.name}": definitions}))
+    definitions = {f"checks for {table.name}": [check.definition for check in wanted.values()]}
+    scan.add_sodacl_yaml_str(yaml.dump(definitions, Dumper=yaml.CSafeDumper))
     scan.execute()
     results = {
         found["name"]: _result(candidate, table, wanted[found["name"]], found, sampler)
