@@ -62,6 +62,7 @@ def run(args: Sequence[str], parsed: Path | None) -> int:
     gc.set_threshold(100_000, 50, 100)
     ctx_set_event_manager(HeardEvents())
     result = dbtRunner(manifest=manifest).invoke(list(args))
+    gc.unfreeze()  # or DuckDB complains of what is left when the process ends
     if result.exception:
         sys.stderr.write(f"{result.exception}\n")
         return 2
