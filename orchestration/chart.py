@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import plotly.graph_objects as go
 
 from ingest.provider import TIMEFRAMES
+
+if TYPE_CHECKING:  # slow to import, and every command would wait for it
+    import plotly.graph_objects as go
 
 Columns = dict[str, list[Any]]
 """Bars, oldest first, by column; NULL is None."""
@@ -152,11 +154,13 @@ def write_chart(
     return path
 
 
-def draw(series: Series, bars: Columns) -> go.Figure:
+def draw(series: Series, bars: Columns) -> "go.Figure":
     """Return the figure of bars as they are in the warehouse, each in the share units of its day.
 
     Bars follow one another without holes for nights and weekends: the axis counts bars, not hours.
     """
+    import plotly.graph_objects as go  # noqa: PLC0415 - see above
+
     shown = in_last_shares(bars)
     times = _labels(series.timeframe, bars)
     figure = go.Figure(layout=_layout(series, bars, times))
@@ -181,7 +185,7 @@ def draw(series: Series, bars: Columns) -> go.Figure:
     return figure
 
 
-def page(title: str, figure: go.Figure) -> str:
+def page(title: str, figure: "go.Figure") -> str:
     """Return a figure as a page that holds all it needs, the drawing library included."""
     body = figure.to_html(config=CONFIG, full_html=False, div_id="chart")
     return f"""<!doctype html>
