@@ -1,5 +1,6 @@
 """Every declared check: quiet on good data, and the only one to speak of a broken promise."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,7 @@ from tests.soda.cases_features import CASES_FEATURES
 from tests.soda.cases_performance import CASES_PERFORMANCE
 from tests.soda.cases_research import CASES_RESEARCH
 from tests.soda.cases_trading import CASES_TRADING
-from tests.soda.demo_warehouse import change, copy, judge
+from tests.soda.demo_warehouse import Views, change, copy, judge
 
 UNJUDGED = {
     "ops.applied_currency_rates": "what the incremental models remember",
@@ -629,6 +630,11 @@ def good(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> QualityRe
     return judge(warehouse, published=published)
 
 
+@pytest.fixture(scope="module")
+def views(warehouse: Path) -> Views:
+    return Views(warehouse)
+
+
 def test_good_data_passes(good: QualityReport) -> None:
     assert good.passed
     assert good.inactive == ()
@@ -650,16 +656,14 @@ def test_every_check_has_a_case_that_breaks_its_promise() -> None:
 
 @pytest.mark.parametrize(("check", "case"), CASES.items(), ids=[".".join(key) for key in CASES])
 def test_a_broken_promise_is_seen_by_its_check_and_no_other(
-    check: tuple[str, str], case: Case, good: QualityReport, warehouse: Path, tmp_path: Path
+    check: tuple[str, str], case: Case, good: QualityReport, views: Views, tmp_path: Path
 ) -> None:
     table, name = check
-    candidate = copy(warehouse, tmp_path / "candidate.duckdb")
-    change(candidate, case.sql)
-    published = None
-    if case.published:
-        published = copy(warehouse, tmp_path / "published.duckdb")
-        change(published, case.published)
-    report = judge(candidate, published=published, checks_dir=only(table, tmp_path / "checks"))
+    with ExitStack() as meanwhile:
+        meanwhile.enter_context(views.changed(case.sql))
+        if case.published:
+            meanwhile.enter_context(views.published(table, case.published))
+        report = views.judge(only(table, tmp_path))
     results = {result.name: result for result in report.results}
     assert changed(good, report) == {name, *case.also}
     assert results[name].outcome == case.outcome
