@@ -23,89 +23,8 @@ daily_pnl as (
     select * from {{ ref('int_trading__daily_pnl') }}
 ),
 
-lots as (
-    select
-        *,
-        coalesce(strategy, '(none)') as strategy_or_none,
-        cast(opened_at as date) as opened_on,
-        cast(closed_at as date) as closed_on
-    from {{ ref('trade_lifecycle') }}
-    where status = 'closed'
-),
-
-attributed_lots as (
-    select
-        attributed.lot_id,
-        attributed.signal_provider,
-        attributed.net_pnl_base,
-        attributed.fees_base,
-        lots.account_id,
-        lots.opened_on,
-        lots.closed_on,
-        lots.holding_seconds
-    from {{ ref('int_lots__attributed') }} as attributed
-    inner join lots on attributed.lot_id = lots.lot_id
-),
-
--- One row per closed lot and entity that it is a trade of.
-trades as (
-    select
-        'account' as entity_type,
-        account_id as entity,
-        account_id,
-        closed_on as date,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from lots
-    union all
-    select
-        'strategy' as entity_type,
-        strategy_or_none as entity,
-        account_id,
-        closed_on as date,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from lots
-    union all
-    select
-        'instrument' as entity_type,
-        instrument_id as entity,
-        account_id,
-        closed_on as date,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from lots
-    union all
-    select
-        'signal_provider' as entity_type,
-        signal_provider as entity,
-        account_id,
-        closed_on as date,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from attributed_lots
-),
-
 trades_of_days as (
-    select
-        entity_type,
-        entity,
-        account_id,
-        date,
-        count(*) as trade_count,
-        count(*) filter (where net_pnl_base > 0) as winning_trade_count,
-        count(*) filter (where net_pnl_base < 0) as losing_trade_count,
-        sum(net_pnl_base) as net_pnl_base,
-        sum(greatest(net_pnl_base, 0)) as gains_base,
-        sum(least(net_pnl_base, 0)) as losses_base,
-        sum(fees_base) as fees_base,
-        sum(holding_seconds) as holding_seconds
-    from trades
-    group by entity_type, entity, account_id, date
+    select * from {{ ref('int_trades__days') }}
 ),
 
 -- What each entity gained or lost on a day. A signal provider holds no position: its part of a lot
@@ -128,20 +47,22 @@ daily_results as (
     from daily_pnl
     union all
     select
-        'signal_provider' as entity_type,
-        signal_provider as entity,
+        entity_type,
+        entity,
         account_id,
-        closed_on as date,
+        date,
         net_pnl_base as pnl_base
-    from attributed_lots
+    from trades_of_days
+    where entity_type = 'signal_provider'
     union all
     select
-        'signal_provider' as entity_type,
-        signal_provider as entity,
+        entity_type,
+        entity,
         account_id,
-        opened_on as date,
+        first_opened_on as date,
         cast(0 as decimal(38, 12)) as pnl_base
-    from attributed_lots
+    from trades_of_days
+    where entity_type = 'signal_provider'
 ),
 
 results_of_account_days as (

@@ -1,9 +1,5 @@
-with lots as (
-    select
-        *,
-        coalesce(strategy, '(none)') as strategy_or_none,
-        case direction when 'long' then 1 else -1 end as sign
-    from {{ ref('int_lots__matched') }}
+with lot_days as (
+    select * from {{ ref('int_lots__days') }}
 ),
 
 executions as (
@@ -29,30 +25,16 @@ daily_rates as (
 events as (
     select
         account_id,
-        strategy_or_none as strategy,
+        strategy,
         instrument_id,
-        cast(opened_at as date) as date,
-        sign * units as units,
-        sign * entry_amount_base as open_amount_base,
-        -sign * entry_amount_base as trade_cash_base,
-        entry_fee_base as fees_base,
+        date,
+        units,
+        open_amount_base,
+        trade_cash_base,
+        fees_base,
         cast(0 as decimal(38, 12)) as dividends_base,
-        cast(0 as decimal(38, 12)) as realized_pnl_base
-    from lots
-    union all
-    select
-        account_id,
-        strategy_or_none as strategy,
-        instrument_id,
-        cast(closed_at as date) as date,
-        -sign * units as units,
-        -sign * entry_amount_base as open_amount_base,
-        sign * exit_amount_base as trade_cash_base,
-        exit_fee_base as fees_base,
-        cast(0 as decimal(38, 12)) as dividends_base,
-        sign * (exit_amount_base - entry_amount_base) as realized_pnl_base
-    from lots
-    where closing_execution_id is not null
+        realized_pnl_base
+    from lot_days
     union all
     select
         account_id,
