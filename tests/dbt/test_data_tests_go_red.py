@@ -678,7 +678,21 @@ PENDING: Mapping[str, str] = {
     "int_decisions__late_splits": (
         "insert into {table} values ('equity:X', '2024-01-10', '2024-02-01')"
     ),
+    "int_accounts__changed": "insert into {table} values ('main', '2024-01-10')",
     "int_bars__remapped_symbols": "insert into {table} values ('vendor', 'X')",
+    "int_decisions__changed": "insert into {table} values ('d')",
+    "int_decisions__remeasured": "insert into {table} values ('d')",
+    "int_executions__before": (
+        "insert into {table} by name select * exclude (order_id, fee, fee_currency, venue,"
+        " gross_amount, cash_change_base, _fetched_at, _batch_id, _row) from silver.executions limit 1"
+    ),
+    "int_executions__changed": (
+        "insert into {table} values ('main', 'e', 'crypto:X', 'd', '2024-01-10')"
+    ),
+    "int_lots__changed": "insert into {table} values ('l')",
+    "int_lots__reattributed": "insert into {table} values ('l')",
+    "int_positions__restarts": "insert into {table} values ('main', 'crypto:X', '2024-01-10')",
+    "int_trading__revisions": "insert into {table} values ('executions', 'told_again')",
     "int_bars__touched_sessions": "insert into {table} values ('crypto:X', '2024-01-01')",
     "int_signals__restated": (
         "insert into {table} by name select *, timestamp '2024-01-02' as known_until"

@@ -26,6 +26,7 @@ LAKE_TYPES = {
 LINEAGE_MACRO = PROJECT / "macros/lake/lake_source.sql"
 LAYERS = ("staging", "silver", "gold", "ops")
 NOT_IN_THEIR_LAYER = {
+    "int_accounts__changed": "staging",
     "int_bars__remapped_symbols": "staging",
     "int_bars__split_factors": "staging",
     "int_bars__touched_sessions": "staging",

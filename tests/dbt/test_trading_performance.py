@@ -139,7 +139,7 @@ def mart(
             "silver.int_lots__attributed": world.parts,
         },
     )
-    build(database, demo, ["mart_trading_performance"])
+    build(database, demo, ["int_trades__days", "mart_trading_performance"])
     return table(database, "gold.mart_trading_performance")
 
 

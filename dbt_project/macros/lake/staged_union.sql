@@ -1,9 +1,8 @@
-{% macro staged_union(models, without=()) %}
+{% macro staged_union(models) %}
     {#-
         The records of staging models of one shape, as a query with the columns of the calling model's
-        YAML, but for those it computes itself (`without`). Those whose dataset has no records are left
-        out, so that a vendor that was never used costs nothing and need not be built; lineage keeps
-        them all.
+        YAML. Those whose dataset has no records are left out, so that a vendor that was never used
+        costs nothing and need not be built; lineage keeps them all.
     -#}
     {%- set landed = landed_datasets() -%}
     {%- set used = [] -%}
@@ -13,10 +12,7 @@
             {%- do used.append(relation) -%}
         {%- endif -%}
     {%- endfor %}
-    select
-        {%- for column in model.columns.values() if column.name not in without %}
-        cast(null as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    select {{ typed_nulls() }}
     where false
     {%- for relation in used %}
     union all by name
@@ -46,3 +42,11 @@
     {% endfor %}
     {{ exceptions.raise_compiler_error(staging_model ~ ' reads no source: call lake_source() in it.') }}
 {% endmacro %}
+
+
+{% macro typed_nulls() -%}
+    {#- The columns of the calling model's YAML, all NULL. -#}
+    {%- for column in model.columns.values() -%}
+    cast(null as {{ column.data_type }}) as {{ column.name }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -15,7 +15,7 @@ decided_series as (
     select
         instrument_id,
         timeframe,
-        min(least(bar_end_at, decided_at)) as decided_from
+        min(least(bar_start_at, decided_at)) as decided_from
     from decisions
     group by instrument_id, timeframe
 ),

@@ -3,15 +3,12 @@
     materialized='incremental', incremental_strategy='append', tags=['trading_family'],
     takes_in=['executions']
 ) }}
-{%- set new_batches = unprocessed_batches(['executions']) %}
+{%- set new_batches = unprocessed_batches(['executions']) -%}
+{%- set is_new = in_batches('_batch_id', new_batches) if is_incremental() else 'true' %}
 
 with records as (
     select * from {{ ref('int_executions__records') }}
-    where
-        len(reasons) = 0
-        {% if is_incremental() %}
-        and {{ in_batches('_batch_id', new_batches) }}
-        {% endif %}
+    where len(reasons) = 0 and {{ is_new }}
 ),
 
 -- An execution told again replaces what was said of it before.

@@ -10,6 +10,7 @@ with decisions as (
     from {{ ref('int_decisions__told') }}
 ),
 
+{% if not execute or family_goes_on('trading') %}
 observations as (
     select
         instrument_id,
@@ -22,7 +23,6 @@ sentiment as (
     select * from {{ ref('int_sentiment__changed') }}
 ),
 
-{% if not execute or family_goes_on('trading') %}
 {% if not execute or takes_in_only_new(['decisions']) %}
 told_now as (
     select * from decisions

@@ -2,6 +2,7 @@
 {{ config(schema='staging', tags=['trading_family']) }}
 {%- set only_new = takes_in_only_new(['decisions']) -%}
 {%- set new_batches = unprocessed_batches(['decisions']) -%}
+{%- set is_new = in_batches('_batch_id', new_batches) if only_new else 'true' -%}
 {%- set told = [
     'decision_id', 'account_id', 'strategy', 'instrument_id', 'asset_class', 'symbol', 'timeframe',
     'action', 'confidence', 'position_size', 'method', 'provider_votes', 'reasoning', 'decided_at',
@@ -10,11 +11,7 @@
 
 with records as (
     select * from {{ ref('int_decisions__records') }}
-    where
-        len(reasons) = 0
-        {% if only_new %}
-        and {{ in_batches('_batch_id', new_batches) }}
-        {% endif %}
+    where len(reasons) = 0 and {{ is_new }}
 ),
 
 -- A decision told again replaces what was said of it before.

@@ -28,7 +28,7 @@ changed as (
 {% endif %}
 
 final as (
-    select
+    select distinct
         account_id,
         execution_id,
         instrument_id,

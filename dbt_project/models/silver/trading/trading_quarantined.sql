@@ -4,7 +4,8 @@
     materialized='incremental', incremental_strategy='append', tags=['trading_family'],
     takes_in=['executions', 'decisions', 'cash_movements']
 ) }}
-{%- set is_taken_in = in_batches('_batch_id', unprocessed_batches(datasets)) %}
+{%- set new_batches = unprocessed_batches(datasets) -%}
+{%- set is_new = in_batches('_batch_id', new_batches) if is_incremental() else 'true' %}
 
 with decisions as (
     select
@@ -20,11 +21,7 @@ with decisions as (
         _batch_id,
         _row
     from {{ ref('int_decisions__records') }}
-    where
-        len(reasons) > 0
-        {% if is_incremental() %}
-        and {{ is_taken_in }}
-        {% endif %}
+    where len(reasons) > 0 and {{ is_new }}
 ),
 
 executions as (
@@ -41,11 +38,7 @@ executions as (
         _batch_id,
         _row
     from {{ ref('int_executions__records') }}
-    where
-        len(reasons) > 0
-        {% if is_incremental() %}
-        and {{ is_taken_in }}
-        {% endif %}
+    where len(reasons) > 0 and {{ is_new }}
 ),
 
 cash_movements as (
@@ -61,11 +54,7 @@ cash_movements as (
         _batch_id,
         _row
     from {{ ref('int_cash_movements__records') }}
-    where
-        len(reasons) > 0
-        {% if is_incremental() %}
-        and {{ is_taken_in }}
-        {% endif %}
+    where len(reasons) > 0 and {{ is_new }}
 ),
 
 rejected as (
