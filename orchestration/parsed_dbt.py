@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,22 @@ class HeardEvents(EventManager):
             super().fire_event(e, level, node, force_warn_or_error_handling)
 
 
+@cache
+def read_parsed(path: Path) -> Manifest:
+    """Return a project as dbt parsed it before."""
+    gc.disable()  # nothing of what is read is garbage
+    manifest = Manifest.from_msgpack(path.read_bytes())
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call] # what macros see as `graph`
+    gc.enable()
+    return manifest
+
+
 def run(args: Sequence[str], parsed: Path | None) -> int:
     """Run a dbt command and return the exit code that the `dbt` program would have.
 
     `parsed` is the project, for the same name of the database; without it, dbt parses.
     """
-    manifest = None
-    if parsed:
-        gc.disable()  # nothing of what is read is garbage
-        manifest = Manifest.from_msgpack(parsed.read_bytes())
-        manifest.build_flat_graph()  # type: ignore[no-untyped-call] # what macros see as `graph`
-        gc.enable()
+    manifest = read_parsed(parsed) if parsed else None
     # To look through the project's million objects time and again is a tenth of dbt's time.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)

@@ -7,9 +7,9 @@ import pytest
 from ingest.settings import DataDir
 from tests.dbt.demo_lake import land_demo
 from tests.dbt.warehouse import Warehouse, parsed_once
-from tests.orchestration.warehouses import shared
+from tests.orchestration.warehouses import project, shared
 
-__all__ = ["parsed_once"]
+__all__ = ["parsed_once", "project"]
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     def make(folder: Path) -> None:
         warehouse = Warehouse(folder)
         land_demo(DataDir(warehouse.data))
-        warehouse.build("--exclude-resource-type", "unit_test")
+        warehouse.build("--exclude-resource-type", "unit_test", everything=True)
 
     return Warehouse(shared(tmp_path_factory, "dbt_demo", make))
 

@@ -11,10 +11,19 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb.impl"])
+import pytest
+
+from ingest.settings import PROJECT_ROOT
+from tests.dbt.preloaded import PARSED_VARIABLE
+
+SERVER = multiprocessing.get_context("forkserver")
+"""One for all that tests fork, with what they would import."""
+SERVER.set_forkserver_preload(
+    ["dbt.cli.main", "dbt.adapters.duckdb.impl", "orchestration.cli", "tests.dbt.preloaded"]
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,14 @@ class Done:
     output: str
 
 
+def start(parsed: Path) -> None:
+    """Start the server, unless it runs, with a project that it is going to be asked to build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PROJECT_ROOT))  # else it would not find the tests
+        patch.setenv(PARSED_VARIABLE, str(parsed))
+        ensure_running()
+
+
 def run(
     args: Sequence[str], *, folder: Path, env: Mapping[str, str], printed: Path, parsed: Path | None
 ) -> Done:
@@ -32,7 +49,7 @@ def run(
 
     `parsed` is the `partial_parse.msgpack` of the project, for the same name of the database.
     """
-    process = _SERVER.Process(target=_invoke, args=(args, folder, dict(env), printed, parsed))
+    process = SERVER.Process(target=_invoke, args=(args, folder, dict(env), printed, parsed))
     process.start()
     process.join()
     output = printed.read_text(encoding="utf-8", errors="replace")

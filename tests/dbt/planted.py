@@ -10,10 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tests.dbt.warehouse import Warehouse, connect
-
-DATABASE = "warehouse.duckdb"
-"""Compiled SQL names the database that it was compiled for."""
+from tests.dbt.warehouse import DATABASE, Warehouse, connect
 
 
 def plant(folder: Path, schema: str, tables: Mapping[str, Sequence[tuple[Any, ...]]]) -> Path:

@@ -309,7 +309,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def build(warehouse: Warehouse, *args: str) -> None:
-    warehouse.build("--no-write-json", *ONLY, *WITHOUT_TESTS, "--vars", VARIABLES, *args)
+    warehouse.build(*ONLY, *WITHOUT_TESTS, "--vars", VARIABLES, *args)
 
 
 def history(

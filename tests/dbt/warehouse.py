@@ -12,15 +12,18 @@ from typing import Any, ClassVar
 import duckdb
 import pytest
 
-from ingest.settings import PROJECT_ROOT
+from ingest.settings import PROJECT_ROOT, DataDir
+from orchestration.dbt import unused_staging
 from orchestration.parsed_dbt import PARSED
 from orchestration.table_hashes import table_hashes
 from tests.dbt.forked_dbt import Done, run
-from tests.orchestration.warehouses import shared
+from tests.orchestration.warehouses import PARSED as PARSED_FOLDER
 
 PROJECT = PROJECT_ROOT / "dbt_project"
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 SETTINGS = ("TAPEHOUSE_", "DBT_")
+DATABASE = "candidate.duckdb"
+"""As the project was parsed for: a database's name is part of what dbt makes of it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Warehouse:
 
     @property
     def database(self) -> Path:
-        return self.folder / "warehouse.duckdb"
+        return self.folder / DATABASE
 
     @property
     def target(self) -> Path:
@@ -80,8 +83,21 @@ class Warehouse:
             parsed=None if command == "parse" else self.parsed,
         )
 
-    def build(self, *args: str, env: Mapping[str, str] | None = None) -> None:
-        """Run `dbt build`, which must succeed."""
+    def build(
+        self, *args: str, env: Mapping[str, str] | None = None, everything: bool = False
+    ) -> None:
+        """Run `dbt build`, which must succeed.
+
+        As `tapehouse build` does, without staging of datasets that never landed, unless told to
+        build `everything` or where nothing ever did. Then dbt writes what it did, too.
+        """
+        data = DataDir(self.data)
+        if self.parsed and not everything:
+            args = (*args, "--no-write-json")
+        if self.parsed and data.raw.exists() and not everything:
+            unused = unused_staging(_json(self.parsed.with_name("manifest.json")), data)
+            args = (*args, "--exclude", *unused)
+            env = {**(env or {}), "TAPEHOUSE_UNUSED_DATASETS": ",".join(unused.values())}
         done = self.run_dbt("build", *args, env=env)
         assert done.returncode == 0, done.output
 
@@ -121,14 +137,6 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever it is
 
 
 @pytest.fixture(scope="session", autouse=True)
-def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Parse the project, once per test run, for all warehouses."""
-
-    def make(folder: Path) -> None:
-        warehouse = Warehouse(folder)
-        warehouse.data.mkdir(parents=True)
-        done = warehouse.run_dbt("parse")
-        assert done.returncode == 0, done.output
-
-    folder = shared(tmp_path_factory, "parsed", make)
-    Warehouse.parsed = Warehouse(folder).target / PARSED
+def parsed_once(project: Path) -> None:
+    """Let all warehouses build the project as it was parsed once per test run."""
+    Warehouse.parsed = project / PARSED_FOLDER / PARSED

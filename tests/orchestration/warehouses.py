@@ -25,9 +25,12 @@ from ingest.settings import Settings
 from orchestration import line
 from orchestration.candidate import Candidate
 from orchestration.candidate import load as load_candidate
-from orchestration.dbt import ensure_manifest, project_dir
+from orchestration.dbt import project_dir
+from orchestration.parsed_dbt import PARSED as PARSED_FILE
 from orchestration.run_records import RunRecord
 from orchestration.table_hashes import OF_ROUNDED_SUMS, RUN_RECORDS, table_hashes
+from tests.dbt import forked_dbt
+from tests.orchestration import forked_cli
 
 BTC = "SIM-BTC/USD"
 SIMULATED_END = simulator.START + timedelta(days=4)
@@ -46,6 +49,8 @@ INBOX_FILE = "\n".join(
 """Bars that another provider has too, and one with a volume that is no number."""
 
 PROJECT_VARIABLE = "TAPEHOUSE_DBT_PROJECT_DIR"
+PARSED = Path("target", "candidate")
+"""Where in a project's folder dbt leaves it parsed."""
 BUILT_BY_DBT = ("target", "logs")
 
 
@@ -81,15 +86,31 @@ def isolate(patch: pytest.MonkeyPatch, project: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a parsed copy of the dbt project, which nobody edits. Not to be changed."""
+    """Return a copy of the dbt project, parsed as `ensure_manifest` does. Not to be changed.
+
+    What dbt said is beside its manifest, in `said.jsonl`.
+    """
 
     def make(folder: Path) -> None:
         copy_project(project_dir(), folder)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(PROJECT_VARIABLE, str(folder))
-            ensure_manifest()
+        target = str(folder / PARSED)
+        done = subprocess.run(
+            [
+                *(executable("tapehouse-dbt"), "--log-format", "json"),
+                *("parse", "--target-path", target, "--log-path", target),
+            ],
+            cwd=folder,
+            env={**os.environ, "TAPEHOUSE_DATABASE": "candidate.duckdb"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / PARSED / "said.jsonl").write_text(done.stdout, encoding="utf-8")
 
-    return shared(tmp_path_factory, "project", make)
+    folder = shared(tmp_path_factory, "project", make)
+    forked_dbt.start(folder / PARSED / PARSED_FILE)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -236,14 +257,8 @@ def tapehouse(
     data: Path, *arguments: str, stdin: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the `tapehouse` command on a warehouse, with environment variables besides."""
-    return subprocess.run(
-        [executable("tapehouse"), *arguments],
-        env={**os.environ, "TAPEHOUSE_DATA_DIR": str(data), **variables},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**os.environ, "TAPEHOUSE_DATA_DIR": str(data), **variables}
+    return forked_cli.run(arguments, env=env, stdin=stdin)
 
 
 def executable(name: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 
 from ingest.settings import DataDir
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, parsed_once
-from tests.orchestration.warehouses import shared
+from tests.orchestration.warehouses import project, shared
 from tests.soda.demo_warehouse import copy, land_demo
 
-__all__ = ["parsed_once"]
+__all__ = ["parsed_once", "project"]
 
 
 @pytest.fixture(scope="session")
