@@ -21,12 +21,16 @@ demo: $(STAMP) ## Land the sample and the simulated market, build, check, publis
 	@$(BIN)/tapehouse demo
 
 .PHONY: test
-test: $(STAMP) ## Run all tests (about 20 minutes on 2 cores)
+test: $(STAMP) ## Run the tests (under 10 minutes on 2 cores); before each commit
 	$(PYTEST)
 
 .PHONY: test-slow
-test-slow: $(STAMP) ## Run the long property and crash tests too; before a release
-	$(PYTEST) -m "slow or not slow"
+test-slow: $(STAMP) ## Run long variants that `make test` leaves out; before a push, as CI does
+	$(PYTEST) -m slow
+
+.PHONY: test-weekly
+test-weekly: $(STAMP) ## Run the longest: any fault in any order, fifty kills; before a release
+	$(PYTEST) -m weekly
 
 .PHONY: lint
 lint: $(STAMP) ## Check style and types of Python and SQL

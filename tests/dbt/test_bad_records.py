@@ -21,6 +21,7 @@ from tests.dbt.landing import (
 )
 from tests.dbt.news import article, post
 from tests.dbt.trading import DECISION, EXECUTION, MOVEMENT
+from tests.dbt.vendors.conftest import LEFT_OUT
 from tests.dbt.warehouse import Warehouse, rows
 
 Record = dict[str, str]
@@ -115,7 +116,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
             timeframe="1d" if dataset == "bars" else None,
             asked=("2024-01-01T00:00Z", FETCHED) if dataset == "bars" else None,
         )
-    warehouse.build("--exclude-resource-type", "unit_test")
+    warehouse.build("--exclude-resource-type", "unit_test", "--exclude", LEFT_OUT)
     return warehouse
 
 

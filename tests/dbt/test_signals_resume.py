@@ -204,6 +204,7 @@ def test_a_second_build_without_news_computes_nothing(resumed: tuple[Signals, Si
         assert stored(signals.database, table).equals(before[table])
 
 
+@pytest.mark.slow
 def test_one_bar_at_a_time_equals_all_at_once(tmp_path: Path) -> None:
     walks = {f"crypto:{seed}": random_walk(420, seed) for seed in (1, 2)}
     step_by_step, at_once = Signals(tmp_path / "steps"), Signals(tmp_path / "once")
@@ -242,8 +243,13 @@ def test_data_tests_read_every_row_that_was_computed(tmp_path: Path) -> None:
         assert [outcomes[name] for name in tests] == [outcome, outcome]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(0, marks=pytest.mark.slow),
+        *(pytest.param(seed, marks=pytest.mark.weekly) for seed in range(1, 8)),
+    ],
+)
 def test_any_cut_equals_full_refresh(tmp_path: Path, seed: int) -> None:
     """Random series, cut, thinned and corrected at random, several builds in a row."""
     rng = np.random.default_rng(seed)

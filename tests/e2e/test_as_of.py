@@ -48,6 +48,7 @@ def untouchable(data: DataDir) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow  # that dbt builds what was known then is tested with its other rebuilds
 def test_a_build_as_of_a_time_between_two_landings(
     small: Path, ready: Path, tmp_path: Path
 ) -> None:

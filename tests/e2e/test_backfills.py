@@ -174,8 +174,8 @@ def test_a_backfill_killed_at_random_moments_ends_as_if_it_never_was(
     whole: Path, tmp_path: Path
 ) -> None:
     with oanda(YEARS).running() as vendor:
-        assert killed_again_and_again(tmp_path, vendor, YEARS, kills=8) == 8
-    assert whole_batches(tmp_path) > 8
+        assert killed_again_and_again(tmp_path, vendor, YEARS, kills=5) == 5
+    assert whole_batches(tmp_path) > 5
     assert records(tmp_path) == records(whole)
     assert coverage(tmp_path) == coverage(whole)
 
@@ -187,7 +187,7 @@ def coverage(data: Path) -> list[list[Interval]]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_a_backfill_killed_fifty_times_ends_in_the_tables_of_one_that_was_not(
     tmp_path: Path,
 ) -> None:

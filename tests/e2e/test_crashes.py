@@ -166,7 +166,9 @@ def without_candidate(ready: Path, target: Path) -> tuple[Settings, Mapping[str,
 
 
 @pytest.mark.parametrize(
-    "steps", [("build:copied", "build:judged"), pytest.param(BUILDING, marks=pytest.mark.slow)]
+    # Later steps are each another whole build.
+    "steps",
+    [("build:copied",), pytest.param(BUILDING, marks=pytest.mark.slow)],
 )
 def test_a_build_killed_at_steps_in_turn_ends_as_if_it_never_was(
     steps: Sequence[str], ready: Path, tmp_path: Path

@@ -18,6 +18,7 @@ READERS = 2
 OPENING_READER = f"""
 import os
 import sys
+import time
 import duckdb
 
 market, stop = sys.argv[1:]
@@ -28,12 +29,14 @@ while not os.path.exists(stop):
             versions = connection.execute(f"select distinct version from {{relation}}").fetchall()
             seen.update(version for (version,) in versions)
     print(*seen, flush=True)
+    time.sleep(0.01)
 """
 """Opens the file anew each time, as commands and notebooks do."""
 
 STAYING_READER = f"""
 import os
 import sys
+import time
 import duckdb
 
 market, stop = sys.argv[1:]
@@ -42,6 +45,7 @@ while not os.path.exists(stop):
     for relation in {(*TABLES, VIEW)}:
         versions = connection.execute(f"select distinct version from {{relation}}").fetchall()
         print(*(version for (version,) in versions), flush=True)
+        time.sleep(0.002)
 """
 """Keeps its connection, as a server does."""
 
@@ -88,7 +92,7 @@ def wait_for_reads(readers: list[Reader], count: int) -> None:
     deadline = time.monotonic() + 60
     while any(len(reader.reads()) < count for reader in readers):
         assert time.monotonic() < deadline, "a reader does not get on"
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def test_readers_see_whole_versions_while_twenty_are_published(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ REFRESHED = {
 }
 
 
+@pytest.mark.slow  # one by one; that all three at once do what they should is tried above
 @pytest.mark.parametrize("rule", EDITS)
 def test_a_rule_refreshes_what_it_touches(
     rule: str, small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -333,7 +333,7 @@ def _places(value: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
 SPOIL = (any_bytes, any_json, any_part, any_row)
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=pytest.mark.weekly)])
 def test_a_spoilt_answer_is_landed_put_aside_or_explained(case: Case, examples: int) -> None:
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(

@@ -72,7 +72,7 @@ def test_every_misbehaviour_once(name: str) -> None:
 SOME = st.lists(st.sampled_from(list(MISBEHAVIOURS)), max_size=12)
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 @pytest.mark.parametrize("name", TRUTHS)
 @settings(max_examples=40, deadline=None)
 @given(before=SOME, after=SOME, seed=st.integers(0, 99))

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from ingest.settings import PROJECT_ROOT, DataDir, Settings
 from orchestration import candidate as building
 from orchestration import line, publication
 from orchestration.candidate import BuildError
-from orchestration.dbt import DbtError
+from orchestration.dbt import DbtError, DbtResult
 from orchestration.publication import PublicationError
 from orchestration.run_records import RunRecord, latest_record, read_record
 from tests.orchestration.warehouses import (
@@ -27,7 +28,6 @@ from tests.orchestration.warehouses import (
     build,
     candidate_of,
     copied,
-    edited_project,
     tapehouse,
 )
 
@@ -182,19 +182,28 @@ def test_a_build_of_other_rules_knows_what_to_refresh(small: Path, tmp_path: Pat
 # -- ends ----------------------------------------------------------------------------------------
 
 
+def of_one_model(project: Path, folder: Path) -> Path:
+    """Return a project that has nothing but bars, and a test that they fail."""
+    for name, text in (
+        ("dbt_project.yml", "name: tapehouse\nprofile: tapehouse\n"),
+        ("models/bars.sql", "select 1001 as close"),
+        (f"tests/{TEST_THAT_FAILS}.sql", "select * from {{ ref('bars') }} where close > 1000"),
+        ("profiles.yml", (project / "profiles.yml").read_text(encoding="utf-8")),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
 def test_a_failing_dbt_test_fails_the_build_by_name(
     small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = copied(small, tmp_path / "data")
     data = settings.data
     before = data.market.readlink(), data.market.read_bytes()
-    sql = "select * from {{ ref('bars') }} where close > 1000 and provider = 'simulator'\n"
-    edited = edited_project(
-        project, tmp_path / "project", {f"tests/{TEST_THAT_FAILS}.sql": lambda _: sql}
-    )
-    monkeypatch.setenv(PROJECT_VARIABLE, str(edited))
+    monkeypatch.setenv(PROJECT_VARIABLE, str(of_one_model(project, tmp_path / "project")))
 
-    with pytest.raises(DbtError, match=f"test {TEST_THAT_FAILS}: Got \\d+ results"):
+    with pytest.raises(DbtError, match=f"test {TEST_THAT_FAILS}: Got 1 result"):
         line.build(settings)
     candidate = candidate_of(settings)
     record = record_of(data, candidate.build_id)
@@ -210,10 +219,21 @@ def test_a_failing_dbt_test_fails_the_build_by_name(
     assert TEST_THAT_FAILS in status
 
 
-def test_a_build_that_changes_nothing_publishes_nothing(small: Path, tmp_path: Path) -> None:
+def judged_at_once(settings: Settings) -> RunRecord:
+    """Judge what a build begins with, as if dbt had changed nothing of it."""
+    begun = building.begin(settings.data)
+    built = building.record_dbt(settings.data, begun, DbtResult({}, 0, 0), seconds=0)
+    record, _ = building.judge(settings.data, built)
+    return record
+
+
+@pytest.mark.parametrize("built_by", [judged_at_once, pytest.param(build, marks=pytest.mark.slow)])
+def test_a_build_that_changes_nothing_publishes_nothing(
+    built_by: Callable[[Settings], RunRecord], small: Path, tmp_path: Path
+) -> None:
     settings = copied(small, tmp_path / "data")
     before = publication.versions(settings.data)
-    record = build(settings)
+    record = built_by(settings)
     assert record.base_version == before[0].version
     assert record.table_hashes == record_of(settings.data, before[0].version).table_hashes
     assert record.status == "unchanged"

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from ingest.backfill import Ask
 from ingest.clock import utc_now
 from ingest.lake import Lake
 from ingest.provider import EntitlementError, Request
-from ingest.providers import make_providers
+from ingest.providers import make_providers, simulator
 from ingest.providers.inbox import DATASETS as INBOX_DATASETS
 from ingest.providers.sample import END, START, Sample
+from ingest.providers.simulator import Simulator
 from ingest.settings import PROJECT_ROOT, DataDir, Settings
 from ingest.streams import STREAM_DATASETS
 from orchestration import candidate as building
@@ -36,8 +37,10 @@ from orchestration.resources import Warehouse
 from orchestration.run_records import RunRecord, latest_record
 from tests.ingest.scripted import Vendor
 from tests.orchestration.warehouses import (
+    BTC,
     INBOX_FILE,
     PROJECT_VARIABLE,
+    SIMULATED_END,
     copied,
     drop,
     isolate,
@@ -303,6 +306,23 @@ def record_of_run(data: DataDir, run: dg.ExecuteInProcessResult) -> RunRecord:
     return record
 
 
+@pytest.fixture
+def few_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run ask for the bars of one stock and of some days of one pair."""
+    few = {
+        Sample: Request("bars", "AAPL", "1d", START, END),
+        Simulator: Request("bars", BTC, "1m", simulator.START, SIMULATED_END),
+    }
+    asked = {vendor: vendor.default_request for vendor in few}
+
+    def ask_for_few(self: Sample | Simulator, dataset: str) -> Iterable[Request]:
+        return [few[type(self)]] if dataset == "bars" else asked[type(self)](self, dataset)
+
+    for vendor in few:
+        monkeypatch.setattr(vendor, "default_request", ask_for_few)
+
+
+@pytest.mark.usefixtures("few_bars")
 def test_the_whole_graph_materializes(
     graph: AssetGraph, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
@@ -362,6 +382,7 @@ def with_impossible_check(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow  # another whole build: what blocks, and how, is tested apart, too
 def test_a_failing_check_keeps_what_readers_have(
     ready: Path, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_every_dataset_is_odd_somewhere(landed: dict[Key, int]) -> None:
     assert landed.keys() | odd_records().keys() == DATASETS.keys()
 
 
+@pytest.mark.slow  # for every dataset of every vendor what `test_bad_records` tries with a few
 def test_every_record_is_accepted_or_in_quarantine(
     warehouse: Warehouse, landed: dict[Key, int]
 ) -> None:
