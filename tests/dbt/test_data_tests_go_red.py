@@ -683,8 +683,9 @@ PENDING: Mapping[str, str] = {
     "int_decisions__changed": "insert into {table} values ('d')",
     "int_decisions__remeasured": "insert into {table} values ('d')",
     "int_executions__before": (
-        "insert into {table} by name from (select * exclude (order_id, fee, fee_currency, venue,"
-        " gross_amount, cash_change_base, _fetched_at, _batch_id, _row) from silver.executions) limit 1"
+        "insert into {table} by name select * exclude (order_id, fee, fee_currency, venue,"
+        " gross_amount, cash_change_base, _fetched_at, _batch_id, _row)"
+        " from silver.executions limit 1"
     ),
     "int_executions__changed": (
         "insert into {table} values ('main', 'e', 'crypto:X', 'd', '2024-01-10')"
