@@ -1,12 +1,8 @@
 {{ config(schema='staging', tags=['trading_family']) }}
-{%- set told = [
-    'decision_id', 'account_id', 'strategy', 'instrument_id', 'asset_class', 'symbol', 'timeframe',
-    'action', 'confidence', 'position_size', 'method', 'provider_votes', 'reasoning', 'decided_at',
-    '_fetched_at', '_batch_id', '_row',
-] -%}
+{%- set told = decision_content() | join(', ') -%}
 
 with decisions as (
-    select {{ told | join(', ') }}
+    select {{ told }}
     from {{ ref('int_decisions__told') }}
 ),
 
@@ -31,7 +27,7 @@ told_now as (
 {% else %}
 -- What the last build left is named, not referenced: it is built after this.
 told_before as (
-    select {{ told | join(', ') }}
+    select {{ told }}
     from silver.decision_history
 ),
 

@@ -3,11 +3,7 @@
 {%- set only_new = takes_in_only_new(['decisions']) -%}
 {%- set new_batches = unprocessed_batches(['decisions']) -%}
 {%- set is_new = in_batches('_batch_id', new_batches) if only_new else 'true' -%}
-{%- set told = [
-    'decision_id', 'account_id', 'strategy', 'instrument_id', 'asset_class', 'symbol', 'timeframe',
-    'action', 'confidence', 'position_size', 'method', 'provider_votes', 'reasoning', 'decided_at',
-    '_fetched_at', '_batch_id', '_row',
-] %}
+{%- set told = decision_content() | join(', ') %}
 
 with records as (
     select * from {{ ref('int_decisions__records') }}
@@ -16,7 +12,7 @@ with records as (
 
 -- A decision told again replaces what was said of it before.
 latest as (
-    select {{ told | join(', ') }}
+    select {{ told }}
     from records
     qualify
         row_number() over (
@@ -30,7 +26,7 @@ final as (
     {% if only_new %}
     union all
     -- As the last build left them: named, as the table is built from this.
-    select {{ told | join(', ') }}
+    select {{ told }}
     from silver.decision_history
     {% endif %}
 )

@@ -33,49 +33,24 @@ parts as (
 
 -- One row per closed lot and entity that it is a trade of.
 trades as (
+    {%- for entity_type, entity, relation in [
+        ('account', 'account_id', 'lots'),
+        ('strategy', 'strategy', 'lots'),
+        ('instrument', 'instrument_id', 'lots'),
+        ('signal_provider', 'signal_provider', 'parts'),
+    ] %}
     select
-        'account' as entity_type,
-        account_id as entity,
+        '{{ entity_type }}' as entity_type,
+        {{ entity }} as entity,
         account_id,
         closed_on as date,
         opened_on,
         net_pnl_base,
         fees_base,
         holding_seconds
-    from lots
-    union all
-    select
-        'strategy' as entity_type,
-        strategy as entity,
-        account_id,
-        closed_on as date,
-        opened_on,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from lots
-    union all
-    select
-        'instrument' as entity_type,
-        instrument_id as entity,
-        account_id,
-        closed_on as date,
-        opened_on,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from lots
-    union all
-    select
-        'signal_provider' as entity_type,
-        signal_provider as entity,
-        account_id,
-        closed_on as date,
-        opened_on,
-        net_pnl_base,
-        fees_base,
-        holding_seconds
-    from parts
+    from {{ relation }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (
