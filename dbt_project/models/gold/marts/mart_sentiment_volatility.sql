@@ -44,31 +44,52 @@ days as (
             and daily_bars.session_date = session_volatility.session_date
 ),
 
+-- What has one version was first known with it: only the others need to be compared.
 dated_scores as (
+    select
+        *,
+        available_at as first_available_at
+    from scores
+    where version_no = 1 and superseded_at is null
+    union all
     select
         *,
         min(available_at) over (
             partition by document_type, provider, document_id, instrument_id
         ) as first_available_at
     from scores
+    where version_no > 1 or superseded_at is not null
+),
+
+-- A session begins and ends within days, by which its documents are found.
+session_days as (
+    select
+        instrument_id,
+        session_date,
+        from_at,
+        close_at,
+        unnest(generate_series(date_trunc('day', from_at), close_at, interval 1 day))
+            as day_start_at
+    from days
 ),
 
 -- A document is of the session in which it was first known, as it was known at its close.
 documents as (
     select
         dated_scores.instrument_id,
-        days.session_date,
+        session_days.session_date,
         dated_scores.document_type,
         dated_scores.score
     from dated_scores
-    asof inner join days
+    inner join session_days
         on
-            dated_scores.instrument_id = days.instrument_id
-            and dated_scores.first_available_at <= days.close_at
+            dated_scores.instrument_id = session_days.instrument_id
+            and date_trunc('day', dated_scores.first_available_at) = session_days.day_start_at
+            and dated_scores.first_available_at > session_days.from_at
+            and dated_scores.first_available_at <= session_days.close_at
     where
-        dated_scores.first_available_at > days.from_at
-        and dated_scores.available_at <= days.close_at
-        and coalesce(dated_scores.superseded_at > days.close_at, true)
+        dated_scores.available_at <= session_days.close_at
+        and coalesce(dated_scores.superseded_at > session_days.close_at, true)
 ),
 
 daily_scores as (
