@@ -85,3 +85,25 @@ def land_news(lake: Landing, *, bad: bool) -> None:
     lake.land("inbox", "news_articles", [ARTICLES[1], changed], fetched="2024-01-22T00:00Z")
     refused = [record for record, _ in REFUSED_POSTS.values()] if bad else []
     lake.land("inbox", "social_posts", [*POSTS, *refused], fetched="2024-01-21T00:00Z")
+
+
+def land_latecomers(lake: Landing) -> None:
+    """Land what was told between, and a listing by which one of the articles mentions a share."""
+    first = {**ARTICLES[0], "headline": "At first it was this", "summary": ""}
+    lake.land("inbox", "news_articles", [first], fetched="2024-01-20T00:00Z")
+    between = post("p-1", "I love this coin", score="20", fetched_at="2024-01-10T14:00:00Z")
+    lake.land("inbox", "social_posts", [between], fetched="2024-01-23T00:00Z")
+    lake.land("inbox", "instruments", [share("NEW")], fetched="2024-01-09T00:00Z")
+
+
+def share(symbol: str) -> Record:
+    """Return the listing of a share."""
+    return {
+        "listing_id": symbol,
+        "asset_class": "equity",
+        "symbol": symbol,
+        "name": f"{symbol} Inc.",
+        "exchange": "XNYS",
+        "currency": "USD",
+        "status": "active",
+    }

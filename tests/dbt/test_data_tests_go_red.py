@@ -695,6 +695,8 @@ PENDING: Mapping[str, str] = {
     "int_positions__restarts": "insert into {table} values ('main', 'crypto:X', '2024-01-10')",
     "int_trading__revisions": "insert into {table} values ('executions', 'told_again')",
     "int_bars__touched_sessions": "insert into {table} values ('crypto:X', '2024-01-01')",
+    "int_documents__changed": "insert into {table} values ('article', 'vendor', 'x')",
+    "int_news__revisions": "insert into {table} values ('news_articles', 'symbol')",
     "int_signals__restated": (
         "insert into {table} by name select *, timestamp '2024-01-02' as known_until"
         " from silver.market_data_enriched limit 1"

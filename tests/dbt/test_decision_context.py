@@ -10,6 +10,7 @@ a pair of currencies of which every answer holds an hour that has not ended.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,8 +22,20 @@ import pyarrow as pa
 import pytest
 
 from ingest.clock import iso, parse_iso
+from ingest.lake import Lake
+from ingest.provider import Answer, Request
 from ingest.settings import DataDir
-from tests.dbt.landing import HOUR, Bar, Landing, coinbase_bars, inbox_bars, product, sessions
+from orchestration.table_hashes import table_hashes
+from tests.dbt.landing import (
+    DATASETS,
+    HOUR,
+    Bar,
+    Landing,
+    coinbase_bars,
+    inbox_bars,
+    product,
+    sessions,
+)
 from tests.dbt.news import article, post
 from tests.dbt.signals import assert_same_signals
 from tests.dbt.trading import DECISION, EXECUTION
@@ -40,6 +53,13 @@ HINDSIGHT = ("is_restated_context", "_fetched_at", "_batch_id", "_row")
 """Columns that may tell of later: whether the context still is what today's tables say, lineage."""
 VARIABLES = "{regime_volatility_window: 40, sentiment_window_days: 2}"
 WINDOW = timedelta(days=2)
+NEWS = tuple(
+    f"silver.{table}"
+    for table in (
+        *("news_articles", "social_posts", "sentiment_scores"),
+        "int_sentiment__lexicon_scores",
+    )
+)
 ONLY = (
     *("--select", "+tag:trading_family", "tag:bars_family", "tag:of_bars"),
     "config.materialized:by_series",
@@ -190,23 +210,20 @@ def minutes_before(moment: datetime, last: int, first: int) -> list[Bar]:
 
 
 def land_articles(lake: Landing, step: int, start: datetime, end: datetime) -> None:
-    """Land articles that were published meanwhile, and change one published before."""
-    rng = np.random.default_rng(step)
-    told = []
-    for number in range(40):
-        moment = start + (end - start) * float(rng.random())
-        told.append(written(f"{step}-{number}", moment, float(rng.uniform(-1, 1))))
+    """Land articles and posts written meanwhile; what was written before is told again, or else."""
+    told = articles_of(step)
+    if step:
+        changed_twice(lake, articles_of(step - 1)[0], start)
+        told += articles_of(step - 1)[1:20]
     lake.land("inbox", "news_articles", told, fetched=iso(end - timedelta(seconds=1)))
-    written_at = start + (end - start) / 2
-    lake.land(
-        "inbox",
-        "social_posts",
-        [
-            post(f"p-{step}", "I love this coin", created_at=f"{written_at.timestamp():.0f}")
-            | {"fetched_at": iso((written_at + HOUR).replace(microsecond=0))}
-        ],
-        fetched=iso(end - timedelta(seconds=1)),
-    )
+    posts = [seen(step, start + (end - start) / 2)]
+    if step:
+        posts += [
+            seen(step - 1, start, score="50"),
+            seen(step - 1, start + HOUR, score="50", text="Edited: what a scam."),
+            seen(step - 1, start + 2 * HOUR, text="[removed]"),
+        ]
+    lake.land("inbox", "social_posts", posts, fetched=iso(end - timedelta(seconds=1)))
     if step:
         before = start - timedelta(hours=6)
         again = written(f"{step - 1}-changed", before, -0.5)
@@ -215,6 +232,43 @@ def land_articles(lake: Landing, step: int, start: datetime, end: datetime) -> N
     if step < STEPS - 1:
         first = written(f"{step}-changed", end - timedelta(hours=6), -0.5)
         lake.land("inbox", "news_articles", [first], fetched=iso(end - timedelta(hours=5)))
+
+
+def articles_of(step: int) -> list[dict[str, str]]:
+    """Return articles on the coin that were published in a step."""
+    rng = np.random.default_rng(step)
+    moments = [STARTS[step] + (ENDS[step] - STARTS[step]) * float(rng.random()) for _ in range(40)]
+    return [
+        written(f"{step}-{number}", moment, float(rng.uniform(-1, 1)))
+        for number, moment in enumerate(moments)
+    ]
+
+
+def changed_twice(lake: Landing, record: dict[str, str], moment: datetime) -> None:
+    """Land two answers as one batch, each with another version of an article."""
+    answers = [
+        Answer(
+            Request("news_articles"),
+            moment + number * HOUR,
+            [{**record, "headline": f"Changed {number}", "sentiment_score": f"{number / 4}"}],
+        )
+        for number in (1, 2)
+    ]
+    landing = Lake(lake.data, clock=lambda: answers[-1].fetched_at)
+    landing.land("inbox", DATASETS["inbox", "news_articles"], answers)
+
+
+def seen(step: int, moment: datetime, **changed: str) -> dict[str, str]:
+    """Return the post of a step as it was an hour after a moment."""
+    written_at = STARTS[step] + (ENDS[step] - STARTS[step]) / 2
+    observed_at = (moment + HOUR).replace(microsecond=0)
+    return post(
+        f"p-{step}",
+        "I love this coin",
+        created_at=f"{written_at.timestamp():.0f}",
+        fetched_at=iso(observed_at),
+        **changed,
+    )
 
 
 def written(article_id: str, moment: datetime, score: float) -> dict[str, str]:
@@ -400,7 +454,8 @@ def test_every_market_is_looked_at(built: Built) -> None:
     posts = (
         "select count(*) from silver.sentiment_scores where document_type = 'post' and {} = '{}'"
     )
-    assert rows(built.at_once, posts.format("instrument_id", COIN)) == [(STEPS,)]
+    edited = STEPS - 1
+    assert rows(built.at_once, posts.format("instrument_id", COIN)) == [(STEPS + edited,)]
 
 
 def test_steps_equal_a_full_refresh(built: Built) -> None:
@@ -449,6 +504,49 @@ def test_steps_go_on_from_the_last_build(built: Built) -> None:
     assert [rows(step, changed)[0][0] for step in built.steps] == [False, True, True, True]
     restarts = "select count(*) from staging.int_positions__restarts"
     assert [rows(step, restarts)[0][0] for step in built.steps] == [0, 0, 4, 0]
+
+
+def test_news_of_steps_are_those_of_a_full_refresh(built: Built) -> None:
+    """To the bit, though each step took in only what its batches told."""
+    found = []
+    for path in (built.steps[-1], built.at_once, built.again):
+        with closing(connect(path)) as connection:
+            hashes = table_hashes(connection)
+            found.append({table: hashes[table] for table in NEWS})
+    assert found[0] == found[1] == found[2]
+    for path in built.steps[1:]:
+        taken_in = rows(
+            path,
+            "select (select count(*) from staging.int_news__revisions),"
+            " (select count(*) from staging.int_sentiment__changed where instrument_id = '*'),"
+            " (select count(*) > 40 from staging.int_documents__changed),"
+            " (select count(*) > 40 from staging.int_sentiment__changed)",
+        )
+        assert taken_in == [(0, 0, True, True)]
+    versions = "select max(version_no), count(*) filter (where {}) > 0 from silver.{}"
+    retold = "is_current and _last_told_at > _fetched_at"
+    assert rows(built.at_once, versions.format(retold, "news_articles")) == [(3, True)]
+    assert rows(built.at_once, versions.format("is_removed", "social_posts")) == [(4, True)]
+
+
+def test_tests_of_scores_look_at_what_was_written(built: Built, tmp_path: Path) -> None:
+    """At those of changed documents, or at all where they were built anew."""
+    warehouse = Warehouse(tmp_path)
+    shutil.copyfile(built.steps[-1], warehouse.database)
+    doubled = (
+        "insert into silver.sentiment_scores select * from silver.sentiment_scores where {} ("
+        "select document_id from staging.int_documents__changed) limit 1"
+    )
+    for change, fails in (
+        (doubled.format("document_id not in"), False),
+        ("update ops.family_runs set goes_on = false", True),
+        ("update ops.family_runs set goes_on = true;" + doubled.format("document_id in"), True),
+    ):
+        with closing(connect(warehouse.database, read_only=False)) as connection:
+            connection.execute(change)
+        done = warehouse.run_dbt("test", "--select", "sentiment_scores_grain_is_unique")
+        assert (done.returncode != 0) == fails, (change, done.output)
+        assert " of 1 " in done.output
 
 
 @pytest.mark.parametrize("step", range(STEPS))

@@ -23,7 +23,9 @@ from tests.dbt.news import (
     REFUSED_ARTICLES,
     REFUSED_POSTS,
     article,
+    land_latecomers,
     land_news,
+    share,
 )
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, connect, rows
 
@@ -33,6 +35,7 @@ PUBLISHED = at("2024-01-10 12:00")
 CHANGED = at("2024-01-22 00:00")
 TABLES = ("fundamentals", "news_articles", "social_posts", "sentiment_scores")
 MODELS = ("--select", "+fundamentals", "+sentiment_scores", "+reference_quarantined")
+STOPPED = ("--select", "+news_articles", "+social_posts")
 
 
 def test_a_changed_article_is_known_when_it_is_fetched(demo: Warehouse) -> None:
@@ -165,6 +168,19 @@ def _batches() -> list[Batch]:
     return sorted(recorder.landed, key=lambda batch: batch[3])
 
 
+def _unmentioned() -> list[Batch]:
+    """Return a listing of a share that no document mentions."""
+    recorder = _Recorder(DataDir(Path("unused")), [])
+    recorder.land("inbox", "instruments", [share("SILENT")], fetched="2024-01-08T00:00Z")
+    return recorder.landed
+
+
+def _latecomers() -> list[Batch]:
+    recorder = _Recorder(DataDir(Path("unused")), [])
+    land_latecomers(recorder)
+    return recorder.landed
+
+
 def _contents(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """Return every table without the lineage, which says where in the lake a record is."""
     with closing(connect(warehouse.database)) as connection:
@@ -179,21 +195,84 @@ def _contents(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Return a warehouse of the batches, built after the first of each dataset and after all."""
+    """Return a warehouse of the batches, built after the first of each dataset and after all.
+
+    Then some come late, and the run that takes them in stops before it has scored what they say.
+    """
     warehouse = Warehouse(tmp_path_factory.mktemp("told"))
     lake = Landing(DataDir(warehouse.data))
     first: list[Batch] = []
     later: list[Batch] = []
     for batch in _batches():
         (later if batch[1] in {each[1] for each in first} else first).append(batch)
-    for provider, dataset, records, fetched in first:
-        lake.land(provider, dataset, records, fetched=fetched)
-    warehouse.build(*MODELS, *WITHOUT_TESTS)
-    warehouse.copy_database(warehouse.folder / "before.duckdb")
-    for provider, dataset, records, fetched in later:
-        lake.land(provider, dataset, records, fetched=fetched)
-    warehouse.build(*MODELS, *WITHOUT_TESTS)
+    for batches, models, name in (
+        (first, MODELS, "before"),
+        (later + _unmentioned(), MODELS, "after"),
+        (_latecomers(), STOPPED, "stopped"),
+        ([], MODELS, "whole"),
+    ):
+        for provider, dataset, records, fetched in batches:
+            lake.land(provider, dataset, records, fetched=fetched)
+        warehouse.build(*models, *WITHOUT_TESTS)
+        warehouse.copy_database(warehouse.folder / f"{name}.duckdb")
     return warehouse
+
+
+def test_only_what_is_told_otherwise_is_looked_at(told: Warehouse) -> None:
+    """Of an article told again and one that is changed, the latter, whatever else is listed.
+
+    Where documents are told late, or what they mention has a meaning now, all of their kind.
+    """
+    changed = "select * from staging.int_documents__changed"
+    assert rows(told.folder / "before.duckdb", changed) == []
+    assert rows(told.folder / "after.duckdb", changed) == [("article", "inbox", "a-1")]
+    revisions = "select * from staging.int_news__revisions"
+    assert rows(told.folder / "after.duckdb", revisions) == []
+    listed = "select count(*) from silver.int_news__symbol_map where mentioned_as = 'SILENT'"
+    assert rows(told.folder / "before.duckdb", listed) == [(0,)]
+    assert rows(told.folder / "after.duckdb", listed) == [(1,)]
+    assert rows(told.folder / "stopped.duckdb", revisions) == [
+        ("news_articles", "symbol"),
+        ("news_articles", "told_late"),
+        ("social_posts", "told_late"),
+    ]
+
+
+def test_what_comes_late_takes_its_place(told: Warehouse) -> None:
+    articles = "select headline, version_no, is_current from silver.news_articles where {}"
+    articles += " order by version_no"
+    assert rows(told.database, articles.format("article_id = 'a-1'")) == [
+        ("At first it was this", 1, False),
+        (GOOD_NEWS, 2, False),
+        (BAD_NEWS, 3, True),
+    ]
+    meant = "list_contains(instrument_ids, 'equity:NEW') and article_id = 'a-4'"
+    assert rows(told.folder / "after.duckdb", articles.format(meant)) == []
+    assert len(rows(told.database, articles.format(meant))) == 1
+    posts = "select score from silver.social_posts where post_id = 'p-1' order by version_no"
+    assert rows(told.database, posts) == [(5,), (20,), (50,), (5,)]
+
+
+def test_a_run_that_stops_takes_nothing_in(told: Warehouse) -> None:
+    """The next one builds anew what the other tables of the news were not built with.
+
+    Nor does what follows the news go on from a run that it was not built in.
+    """
+    families = "select family, goes_on, is_complete from ops.family_runs order by family"
+    follows = ("trading", False, False)
+    assert rows(told.folder / "after.duckdb", families) == [("news", True, True), follows]
+    assert rows(told.folder / "stopped.duckdb", families) == [("news", True, False), follows]
+    pending = (
+        "select count(*) from ops.build_batches"
+        " where dataset in ('news_articles', 'social_posts')"
+        " and batch_id not in (select batch_id from ops.processed_batches)"
+    )
+    scored = "select count(*) from silver.sentiment_scores where document_id = 'a-1'"
+    assert rows(told.folder / "after.duckdb", pending) == [(0,)]
+    assert rows(told.folder / "stopped.duckdb", pending) == [(2,)]
+    assert rows(told.folder / "stopped.duckdb", scored) == [(4,)]
+    assert rows(told.database, pending) == [(0,)]
+    assert rows(told.database, scored) == [(6,)]
 
 
 def test_shuffled_and_repeated_landings_give_the_same(told: Warehouse, tmp_path: Path) -> None:
@@ -201,7 +280,8 @@ def test_shuffled_and_repeated_landings_give_the_same(told: Warehouse, tmp_path:
     warehouse = Warehouse(tmp_path)
     lake = Landing(DataDir(warehouse.data))
     shuffle = random.Random(7).shuffle  # noqa: S311 - no secret
-    for provider, dataset, records, fetched in reversed(_batches()):
+    batches = [*_batches(), *_unmentioned(), *_latecomers()]
+    for provider, dataset, records, fetched in reversed(batches):
         again = iso(parse_iso(fetched) + timedelta(seconds=1))
         for moment in (again, fetched):
             shuffle(records)
@@ -223,7 +303,7 @@ def test_what_comes_later_changes_nothing_that_was_known(told: Warehouse) -> Non
     for table, columns in facts.items():
         query = f"select {columns} from silver.{table}"
         before = rows(told.folder / "before.duckdb", query)
-        after = rows(told.database, query)
+        after = rows(told.folder / "after.duckdb", query)
         assert before
         assert {str(row) for row in before} <= {str(row) for row in after}, table
 
@@ -243,7 +323,7 @@ def test_a_text_is_scored_once(told: Warehouse) -> None:
     """The lexicon's scores of the first build are those of the second: only new texts are added."""
     query = "select text_hash, score from silver.int_sentiment__lexicon_scores"
     before, after = (
-        set(rows(path, query)) for path in (told.folder / "before.duckdb", told.database)
+        set(rows(told.folder / f"{name}.duckdb", query)) for name in ("before", "after")
     )
     assert before < after
     assert len(after - before) == len([article("a-1", BAD_NEWS)])

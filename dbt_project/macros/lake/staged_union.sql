@@ -50,3 +50,16 @@
     cast(null as {{ column.data_type }}) as {{ column.name }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+
+{% macro staged_datasets(unions) %}
+    {#- The names of the datasets that unions of staging models read; none where there is no graph. -#}
+    {% set names = [] %}
+    {% for union in unions if execute and graph.get('nodes') %}
+        {% for parent in graph.nodes['model.' ~ project_name ~ '.' ~ union].depends_on.nodes
+            if graph.nodes[parent].name.startswith('stg_') %}
+            {% do names.append(staged_dataset(graph.nodes[parent].name).split('.')[1]) %}
+        {% endfor %}
+    {% endfor %}
+    {% do return(names | unique | list) %}
+{% endmacro %}

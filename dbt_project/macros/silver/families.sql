@@ -10,8 +10,8 @@
 -#}
 
 {% macro families() %}
-    {#- Whether bars are among what a family is built from, by its name. -#}
-    {% do return({'news': false, 'trading': true}) %}
+    {#- By family, what tells it of changes once, in the build that makes them: bars, other families. -#}
+    {% do return({'news': [], 'trading': ['bars', 'news']}) %}
 {% endmacro %}
 
 
@@ -30,8 +30,8 @@
     create table if not exists ops.family_runs (
         family varchar, goes_on boolean, is_complete boolean
     );
-    {%- for family, of_bars in families().items() if execute and flags.WHICH in ['run', 'build'] %}
-    {%- if moves_family(family, of_bars) %}
+    {%- for family in families() if execute and flags.WHICH in ['run', 'build'] %}
+    {%- if moves_family(family) %}
     insert into ops.family_runs
     select '{{ family }}', false, false
     where '{{ family }}' not in (select family from ops.family_runs);
@@ -43,15 +43,16 @@
 {% endmacro %}
 
 
-{% macro moves_family(family, of_bars) %}
-    {#- Whether this run builds tables of a family, or bars, whose changes are told only once. -#}
-    {% for unique_id in selected_resources if unique_id in graph.nodes %}
-        {% set config = graph.nodes[unique_id].config %}
-        {% set tags = config.get('tags', []) %}
-        {% if family ~ '_family' in tags
-            or (of_bars and ('bars_family' in tags or config.materialized == 'by_series')) %}
-            {% do return(true) %}
-        {% endif %}
+{% macro moves_family(family) %}
+    {#- Whether this run builds tables of a family, or of those whose changes it is told only once. -#}
+    {% for moved in [family] + families()[family] %}
+        {% for unique_id in selected_resources if unique_id in graph.nodes %}
+            {% set config = graph.nodes[unique_id].config %}
+            {% if moved ~ '_family' in config.get('tags', [])
+                or moved == 'bars' and config.materialized == 'by_series' %}
+                {% do return(true) %}
+            {% endif %}
+        {% endfor %}
     {% endfor %}
     {% do return(false) %}
 {% endmacro %}
@@ -96,6 +97,23 @@
     ) %}
     {% do return(
         found.columns[0].values()[0] > 0
-        and not (families()[family] and every_session_is_touched())
+        and not ('bars' in families()[family] and every_session_is_touched())
     ) %}
+{% endmacro %}
+
+
+{% macro is_rebuilt_with_family(config) %}
+    {#-
+        Whether a table with such a config is one of a family and built anew: the family does not go on,
+        records of datasets that the table takes in batch by batch (`takes_in`) are looked at again, or
+        it names instruments (`names_instruments`) that have other versions now.
+    -#}
+    {% for family in families() if family ~ '_family' in config.get('tags', []) %}
+        {% do return(
+            not family_goes_on(family)
+            or looks_at_all_records(config.get('takes_in', []))
+            or (config.get('names_instruments', false) and traded_instruments_changed())
+        ) %}
+    {% endfor %}
+    {% do return(false) %}
 {% endmacro %}

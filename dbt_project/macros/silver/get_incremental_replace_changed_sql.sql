@@ -1,15 +1,21 @@
 {% macro get_incremental_replace_changed_sql(arg_dict) %}
     {#-
-        Incremental strategy: replace every row whose key (config: `changed_key`) is in the model that
-        lists what may have changed (config: `changed_in`). As what is gone is listed, too, nothing is
-        left behind.
+        Incremental strategy: replace every row whose key (config: `changed_key`, a column or a list of
+        them) is in the model that lists what may have changed (config: `changed_in`). As what is gone
+        is listed, too, nothing is left behind.
     -#}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- set key = config.require('changed_key') -%}
+    {%- set key = key_of_columns(config.require('changed_key')) -%}
     delete from {{ arg_dict['target_relation'] }}
     where {{ key }} in (select {{ key }} from {{ ref(config.require('changed_in')) }});
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
+{% endmacro %}
+
+
+{% macro key_of_columns(columns) %}
+    {#- One value of a column, or of several. -#}
+    {% do return(columns if columns is string else '(' ~ columns | join(', ') ~ ')') %}
 {% endmacro %}
 
 
@@ -26,16 +32,8 @@
 
 
 {% macro changed_rows(relation, node) %}
-    {#- The rows of such a table that this build may have written: all, where it is built anew. -#}
-    {% for family in families() if family ~ '_family' in node.config.tags %}
-        {% if not family_goes_on(family) %}
-            {% do return(relation) %}
-        {% endif %}
-    {% endfor %}
-    {% if node.config.get('names_instruments') and traded_instruments_changed() %}
-        {% do return(relation) %}
-    {% endif %}
-    {% set key = node.config.get('changed_key') %}
+    {#- The rows of such a table that this build may have written, as a subquery. -#}
+    {% set key = key_of_columns(node.config.get('changed_key')) %}
     {% do return(
         '(select * from ' ~ relation ~ ' where ' ~ key ~ ' in (select ' ~ key ~ ' from staging.'
         ~ node.config.get('changed_in') ~ '))'

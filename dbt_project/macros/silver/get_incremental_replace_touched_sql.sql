@@ -67,7 +67,9 @@
                 relation, node.config.get('series_key'), node.config.get('complete_at')
             )) }}
         {%- elif node.config.get('changed_in') -%}
-            {{ return(changed_rows(relation, node)) }}
+            {{ return(
+                relation if is_rebuilt_with_family(node.config) else changed_rows(relation, node)
+            ) }}
         {%- endif -%}
     {%- endfor -%}
     {{ return(

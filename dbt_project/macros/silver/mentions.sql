@@ -35,7 +35,7 @@
                 when starts_with(symbol, 'FOREX:') then 'fx'
                 else asset_class
             end as known_asset_class,
-            regexp_replace(symbol, '^(CRYPTO|FOREX):', '') as mentioned_as
+            {{ mentioned_as('symbol') }} as mentioned_as
         from mentioned
     ),
 
@@ -113,6 +113,12 @@
         from meant
         group by _batch_id, _row
     )
+{%- endmacro %}
+
+
+{% macro mentioned_as(symbol) -%}
+    {#- A symbol as the symbol map has it, without the asset class that a vendor says before it. -#}
+    regexp_replace({{ symbol }}, '^(CRYPTO|FOREX):', '')
 {%- endmacro %}
 
 

@@ -49,7 +49,7 @@
             },
         },
         'news': {
-            'datasets': ['news_articles', 'news_sentiment', 'news', 'social_posts', 'posts'],
+            'datasets': staged_datasets(['int_articles__staged', 'int_posts__staged']),
             'applied': {
                 'news_symbols': ['int_news__symbol_map', {
                     'provider': 'varchar', 'asset_class': 'varchar', 'mentioned_as': 'varchar',

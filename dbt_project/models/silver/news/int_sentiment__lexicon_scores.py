@@ -12,8 +12,17 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 
 def model(dbt: Any, session: Any) -> Any:  # noqa: ANN401 - dbt has no types for them
-    """Return one row per text that no vendor scored: its hash, the method, the score."""
-    dbt.config(materialized="table", contract={"enforced": False})
+    """Return one row per text that no vendor scored: its hash, the method, the score.
+
+    In an incremental run only of texts that are not in the table yet.
+    """
+    dbt.config(
+        materialized="incremental",
+        incremental_strategy="append_computed",
+        tags=["news_family"],
+        takes_in=["news_articles", "social_posts"],
+        contract={"enforced": False},
+    )
     method = f"vader-{version('vaderSentiment')}"
     texts = dbt.ref("int_sentiment__texts")
     texts = texts.filter("overall_score is null and text is not null")
@@ -25,15 +34,24 @@ def model(dbt: Any, session: Any) -> Any:  # noqa: ANN401 - dbt has no types for
         " where database_name = current_database() and schema_name = ? and table_name = ?",
         [schema, table],
     ).fetchall()[0][0]
-    known = {}
-    if is_there:
-        query = f"select text_hash, score from {schema}.{table} where method = ?"
-        known = dict(session.execute(query, [method]).fetchall())
+    known = session.sql(
+        f"select text_hash, score from {schema}.{table} where method = '{method}'"
+        if is_there
+        else "select null as text_hash, null::double as score where false"
+    )
+    compared = texts.set_alias("texts").join(
+        known.set_alias("known"), "texts.text_hash = known.text_hash", how="left"
+    )
+    compared = compared.project(
+        "texts.text_hash, known.score, case when known.score is null then texts.text end as text"
+    )
+    if dbt.is_incremental:
+        compared = compared.filter("score is null")
     score = SentimentIntensityAnalyzer().polarity_scores
     hashes, scores = [], []
-    for text_hash, text in texts.order("text_hash").iter_rows():
+    for text_hash, known_score, text in compared.order("text_hash").iter_rows():
         hashes.append(text_hash)
-        scores.append(known[text_hash] if text_hash in known else score(text)["compound"])
+        scores.append(score(text)["compound"] if known_score is None else known_score)
     if not hashes:  # most lakes hold no text: what makes a table of Python values takes a second
         empty = "select '' as text_hash, '' as method, cast(0 as double) as score limit 0"
         return session.sql(empty)

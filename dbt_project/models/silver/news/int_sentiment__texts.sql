@@ -1,11 +1,29 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', schema='staging') }}
+{%- set changed_documents = ref('int_documents__changed') -%}
+{%- set only_changed = takes_in_only_new(['news_articles', 'social_posts']) %}
 
 with articles as (
-    select * from {{ ref('news_articles') }}
+    select articles.*
+    from {{ ref('news_articles') }} as articles
+    {% if only_changed %}
+    semi join {{ changed_documents }} as changed
+        on
+            changed.document_type = 'article'
+            and articles.provider = changed.provider
+            and articles.article_id = changed.document_id
+    {% endif %}
 ),
 
 posts as (
-    select * from {{ ref('social_posts') }}
+    select posts.*
+    from {{ ref('social_posts') }} as posts
+    {% if only_changed %}
+    semi join {{ changed_documents }} as changed
+        on
+            changed.document_type = 'post'
+            and posts.provider = changed.provider
+            and posts.post_id = changed.document_id
+    {% endif %}
 ),
 
 -- The lexicon is made for short texts: of long ones, what comes first.

@@ -1,98 +1,71 @@
+-- depends_on: {{ ref('int_news__revisions') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', tags=['news_family'],
+    unique_key=['provider', 'article_id', 'version_no'], takes_in=['news_articles']
+) }}
+{%- set new_batches = unprocessed_batches(remembered().news.datasets) -%}
+{%- set is_taken_in = in_batches('_batch_id', new_batches) if is_incremental() else 'true' %}
+
 with records as (
     select * from {{ ref('int_articles__records') }}
-    where len(reasons) = 0
+    where len(reasons) = 0 and {{ is_taken_in }}
 ),
 
-repeated as (
-    select
-        provider,
-        article_id
-    from records
-    group by provider, article_id
-    having count(*) > 1
-),
-
--- Most articles are told once: only the others need to be compared.
-told_once as (
-    select
-        records.*,
-        1 as version_no,
-        records.published_at as first_published_at,
-        {{ article_available_at('records') }} as available_at,
-        cast(null as timestamp) as superseded_at
-    from records
-    anti join repeated
-        on
-            records.provider = repeated.provider
-            and records.article_id = repeated.article_id
-),
-
--- An article as of each time it was fetched: once.
-told as (
-    select
-        records.*,
-        {{ surrogate_key([
-            'headline', 'summary', 'content', 'url', 'author', 'source', 'published_at',
-            'updated_at', 'asset_class', 'provider_symbols', 'overall_score', 'overall_label',
-            'symbol_scores'
-        ]) }} as content_hash
-    from records
-    semi join repeated
-        on
-            records.provider = repeated.provider
-            and records.article_id = repeated.article_id
-    qualify
-        row_number() over (
-            partition by records.provider, records.article_id, records._fetched_at
-            order by records.updated_at desc nulls last, records._batch_id desc, records._row desc
-        ) = 1
-),
-
-compared as (
-    select
-        *,
-        lag(content_hash) over (
-            partition by provider, article_id
-            order by _fetched_at
-        ) as previous_hash
-    from told
-),
-
-changes as (
-    select
-        * exclude (content_hash, previous_hash),
-        row_number() over (partition by provider, article_id order by _fetched_at) as version_no
-    from compared
-    where content_hash is distinct from previous_hash
-),
+{{ changes_of_documents(
+    'records', 'article_id', told_at='_fetched_at',
+    content=[
+        'headline', 'summary', 'content', 'url', 'author', 'source', 'published_at', 'updated_at',
+        'asset_class', 'provider_symbols', 'overall_score', 'overall_label', 'symbol_scores'
+    ],
+    last_of_moment='hashed.updated_at desc nulls last, hashed._batch_id desc, hashed._row desc'
+) }},
 
 -- No version is known before the one before it, whatever clocks say.
-dated as (
+known as (
     select
-        *,
-        min(published_at) over so_far as first_published_at,
+        changes.*,
+        min(changes.published_at) over so_far as first_published_at,
         max(
             case
-                when version_no = 1 then {{ article_available_at('changes') }}
-                else _fetched_at
+                when changes.version_no = 1 then {{ article_available_at('changes') }}
+                else changes._fetched_at
             end
         ) over so_far as available_at
     from changes
     window so_far as (
-        partition by provider, article_id
-        order by version_no
+        partition by changes.provider, changes.article_id
+        order by changes.version_no
         rows between unbounded preceding and current row
     )
 ),
+
+{% if is_incremental() %}
+known_after_stored as (
+    select
+        known.* replace (
+            least(known.first_published_at, stored.first_published_at) as first_published_at,
+            greatest(known.available_at, stored.available_at) as available_at
+        )
+    from known
+    left join stored
+        on
+            known.provider = stored.provider
+            and known.article_id = stored.article_id
+),
+{% endif %}
 
 versions as (
     select
         *,
         lead(available_at) over (partition by provider, article_id order by version_no)
             as superseded_at
-    from dated
+    from {{ 'known_after_stored' if is_incremental() else 'known' }}
     union all by name
-    select * from told_once
+    select
+        *,
+        published_at as first_published_at,
+        {{ article_available_at('told_once') }} as available_at
+    from told_once
 ),
 
 {{ mentions_of('versions', 'published_at', scores='symbol_scores') }},
@@ -121,12 +94,18 @@ final as (
         versions.overall_label,
         versions._fetched_at,
         versions._batch_id,
-        versions._row
+        versions._row,
+        versions._content_hash,
+        versions._last_told_at
     from versions
     left join mentions
         on
             versions._batch_id = mentions._batch_id
             and versions._row = mentions._row
+    {% if is_incremental() %}
+    union all by name
+    {{ stored_versions_now('versions', 'article_id') }}
+    {% endif %}
 )
 
 select * from final

@@ -1,3 +1,10 @@
+-- depends_on: {{ ref('int_documents__changed') }}
+{{ config(
+    materialized='incremental', incremental_strategy='replace_changed', tags=['news_family'],
+    changed_in='int_documents__changed', changed_key=['document_type', 'provider', 'document_id'],
+    takes_in=['news_articles', 'social_posts']
+) }}
+
 with texts as (
     select * from {{ ref('int_sentiment__texts') }}
 ),
