@@ -1,14 +1,16 @@
 """Fingerprints of the rules behind each incremental model, to refresh those whose rules changed.
 
 A rule is the SQL of a model and of all it is built from, the macros they call, the seeds and
-variables they read, and the trading calendars in the lake. A changed rule changes rows that were
-built long ago, which reading only new batches would never touch.
+variables they read, the packages whose version they keep, and the trading calendars in the lake.
+A changed rule changes rows that were built long ago, which reading only new batches would never
+touch.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import duckdb
@@ -87,6 +89,7 @@ def _rules(manifest: Manifest, unique_id: str, variables: Mapping[str, Any]) -> 
             continue
         yield f"{current} {node['checksum']['checksum']} {_columns(node)}"
         yield from _variables(node.get("raw_code") or "", variables)
+        yield from _packages(node)
         macros.update(_called_macros(manifest, node))
         for parent in node["depends_on"].get("nodes", ()):
             if parent not in seen:
@@ -128,6 +131,13 @@ def _variables(text: str, variables: Mapping[str, Any]) -> Iterator[str]:
     """Yield the variables that SQL reads, with their values."""
     for name in set(re.findall(r"""\bvar\(\s*["'](\w+)["']""", text)) - OF_ONE_RUN:
         yield f"var {name} {json.dumps(variables.get(name))}"
+
+
+def _packages(node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the packages whose version a model in Python asks for, with it: its rows say it."""
+    if node.get("language") == "python":
+        for name in set(re.findall(r"""\bversion\(\s*["']([\w.-]+)["']""", node["raw_code"])):
+            yield f"package {name} {version(name)}"
 
 
 def _columns(node: Mapping[str, Any]) -> str:

@@ -217,6 +217,16 @@ def test_thresholds_are_rules_of_the_signals_they_decide() -> None:
     assert not {"bars", "indicators"} & changed
 
 
+def test_the_lexicon_is_a_rule_of_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, variables = read_manifest(), project_variables()
+    before = model_fingerprints(manifest, CALENDARS, variables)
+    monkeypatch.setattr("orchestration.fingerprint.version", lambda _: "another")
+    after = model_fingerprints(manifest, CALENDARS, variables)
+    changed = {model for model in before if before[model] != after[model]}
+    assert {"int_sentiment__lexicon_scores", "sentiment_scores"} <= changed
+    assert not {"bars", "indicators", "news_articles", "social_posts"} & changed
+
+
 def test_the_published_file_says_which_rules_built_it(small: Path) -> None:
     data = Settings(data_dir=small).data
     stored = dict(query(data.market, "select model, fingerprint from ops.rule_fingerprints"))
