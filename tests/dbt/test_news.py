@@ -34,7 +34,7 @@ Batch = tuple[str, str, list[Any], str]
 PUBLISHED = at("2024-01-10 12:00")
 CHANGED = at("2024-01-22 00:00")
 TABLES = ("fundamentals", "news_articles", "social_posts", "sentiment_scores")
-MODELS = ("--select", "+fundamentals", "+sentiment_scores", "+reference_quarantined")
+MODELS = ("--select", "+fundamentals", "+tag:news_family", "+reference_quarantined")
 STOPPED = ("--select", "+news_articles", "+social_posts")
 
 
