@@ -28,6 +28,7 @@ OF_GOLD = (
     *("models/silver/signals/int_signals__observ", "models/silver/signals/int_signals__restated"),
     "models/silver/signals/int_regimes__spells",
     *("models/silver/prices/int_bars__known", "models/silver/prices/int_bars__session_volatility"),
+    "models/silver/prices/int_bars__last_of_day",
 )
 """Where the models are that are more than prices and their indicators."""
 
@@ -183,7 +184,8 @@ def run_scale(counts: dict[str, int], million_bars: float, folder: Path) -> dict
 
 
 def _run(name: str, arguments: list[str], data: DataDir) -> dict[str, Any]:
-    step = tapehouse(arguments, data)
+    # One model at a time: of two side by side, both would count the seconds they share.
+    step = tapehouse(arguments, data, TAPEHOUSE_THREADS="1")
     result: dict[str, Any] = {"seconds": step.seconds, "peak_gb": step.peak_gb}
     if "build" in arguments:
         result |= built(data)

@@ -54,7 +54,7 @@ BARS = """
 console = Console()
 
 
-def tapehouse(arguments: Sequence[str], data: DataDir) -> Step:
+def tapehouse(arguments: Sequence[str], data: DataDir, **environment: str) -> Step:
     """Run `tapehouse` with `arguments` on `data`."""
     (data.build / "dbt" / "dbt.log").unlink(missing_ok=True)
     return measure(
@@ -64,6 +64,7 @@ def tapehouse(arguments: Sequence[str], data: DataDir) -> Step:
             # One file with every statement, from which the SQL time is read.
             "DBT_LOG_LEVEL_FILE": "debug",
             "DBT_LOG_FILE_MAX_BYTES": "0",
+            **environment,
         },
     )
 

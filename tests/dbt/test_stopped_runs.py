@@ -6,6 +6,8 @@ import pytest
 
 from ingest.settings import DataDir
 from tests.dbt.demo_lake import land_demo
+from tests.dbt.landing import Landing
+from tests.dbt.trading import EXECUTION
 from tests.dbt.warehouse import WITHOUT_TESTS, Warehouse, rows
 
 TAKEN_IN = "select count(*) from ops.processed_batches"
@@ -24,3 +26,27 @@ def test_batches_are_taken_in_when_the_last_table_is_built(tmp_path: Path) -> No
         assert rows(warehouse.database, TAKEN_IN) > [(0,)]
     signals = "select count(*), count(regime) from silver.market_data_enriched"
     assert rows(stopped.database, signals) == rows(whole.database, signals) > [(0, 0)]
+
+
+@pytest.mark.slow
+def test_tables_that_compare_go_on_only_from_a_whole_build(tmp_path: Path) -> None:
+    """Stopped after the executions, the next run builds anew what follows them, and the same."""
+    stopped, whole = Warehouse(tmp_path / "stopped"), Warehouse(tmp_path / "whole")
+    later = {**EXECUTION, "execution_id": "e-later", "executed_at": "2024-01-11T09:00Z"}
+    for warehouse in (stopped, whole):
+        land_demo(DataDir(warehouse.data))
+    stopped.build(*WITHOUT_TESTS)
+    for warehouse in (stopped, whole):
+        Landing(DataDir(warehouse.data)).land(
+            "inbox", "executions", [later], fetched="2024-03-01T00:00Z"
+        )
+    stopped.build("--select", "+executions", *WITHOUT_TESTS)
+    unfinished = "select goes_on, is_complete from ops.family_runs where family = 'trading'"
+    assert rows(stopped.database, unfinished) == [(False, False)]
+    for warehouse in (stopped, whole):
+        warehouse.build(*WITHOUT_TESTS)
+    hashes = stopped.hashes(), whole.hashes()
+    trading = [table for table in hashes[1] if table.startswith(("silver.int_lots", "gold.fct_"))]
+    assert len(trading) > 5
+    for table in ("silver.executions", "silver.trade_lifecycle", *trading):
+        assert hashes[0][table] == hashes[1][table], table
