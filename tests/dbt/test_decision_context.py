@@ -549,6 +549,16 @@ def test_tests_of_scores_look_at_what_was_written(built: Built, tmp_path: Path) 
         assert " of 1 " in done.output
 
 
+def test_what_a_step_has_written_passes_its_tests(built: Built, tmp_path: Path) -> None:
+    """In a database that goes on, tests look at what may have changed."""
+    warehouse = Warehouse(tmp_path)
+    shutil.copyfile(built.steps[-1], warehouse.database)
+    warehouse.data.mkdir()
+    done = warehouse.run_dbt("test", "--select", "tag:trading_family,test_type:generic")
+    assert done.returncode == 0, done.output
+    assert done.output.count(" PASS ") > 40
+
+
 @pytest.mark.parametrize("step", range(STEPS))
 def test_the_bar_is_the_last_in_that_steps_tables(built: Built, step: int) -> None:
     """Found by a plain search in market_data_enriched, of every timeframe."""
