@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from orchestration.dbt import (
     environment,
     executable,
     project_dir,
+    read_manifest,
     read_results,
     run_build,
 )
@@ -31,16 +32,6 @@ POOL = "candidate"
 
 BUILD_ID_TAG = "tapehouse/build_id"
 WAIT_FOR_BUILDER_SECONDS = 300
-LAKE_VIEWS = (
-    *("+path:models/staging", "+int_bars__records", "+int_quote_bars__records"),
-    *("+int_trades__records", "+int_quotes__records", "+int_decisions__records"),
-    *("+int_fundamentals__records", "+int_articles__records", "+int_posts__records"),
-    # Not what they convert currencies by: the table of rates reads bars, which are there already.
-    *("+int_executions__staged", "+int_cash_movements__staged", "int_currencies__rates"),
-    *("int_executions__records", "int_cash_movements__records"),
-    # Not of the lake, but as private, and read by tables besides what builds it.
-    "int_features__observations",
-)
 
 
 class Translator(DagsterDbtTranslator):
@@ -63,6 +54,23 @@ def asset_path(node: Mapping[str, Any]) -> list[str]:
         return ["rules", node["name"]]
     folders: list[str] = node["fqn"][1:]
     return folders
+
+
+def private_parents(manifest: Mapping[str, Any], selected: Collection[tuple[str, ...]]) -> set[str]:
+    """Return the models that assets read, directly or not, and that no published file has.
+
+    Those are the private ones, in the schema `staging`, and the batches that their views look at.
+    """
+    nodes = manifest["nodes"]
+    chosen = {unique_id for unique_id, node in nodes.items() if tuple(asset_path(node)) in selected}
+    pending, private = list(chosen), set[str]()
+    while pending:
+        for parent in nodes[pending.pop()]["depends_on"].get("nodes", ()):
+            node = nodes.get(parent, {})
+            if node.get("schema") in ("staging", "ops") and parent not in chosen | private:
+                private.add(parent)
+                pending.append(parent)
+    return {nodes[unique_id]["name"] for unique_id in private}
 
 
 def warehouse_assets(manifest: Path) -> dg.AssetsDefinition:
@@ -121,11 +129,11 @@ def _build(context: dg.AssetExecutionContext, data: DataDir, dbt: DbtCliResource
     outputs: list[dg.Output[Any]] = []
     try:
         if context.is_subset:
-            # A published file has no views into the lake; what is selected may read them.
-            views = ["run", "--select", *LAKE_VIEWS]
-            if candidate.unused:
-                views += ["--exclude", *candidate.unused]
-            run_build(views, data, database, unused=candidate.unused.values())
+            selected = {tuple(key.path) for key in context.selected_asset_keys}
+            private = private_parents(read_manifest(), selected) - set(candidate.unused)
+            if private:
+                models = ["run", "--select", *sorted(private)]
+                run_build(models, data, database, unused=candidate.unused.values())
         results.unlink(missing_ok=True)
         with _variables(environment(data, database, candidate.unused.values())):
             run = dbt.cli(candidate.dbt_args, context=context, target_path=target)

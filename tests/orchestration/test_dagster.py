@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -35,6 +36,7 @@ from orchestration.demo import OFFLINE, dagster_home
 from orchestration.quality import CHECKS_DIR, declared_checks
 from orchestration.resources import Warehouse
 from orchestration.run_records import RunRecord, latest_record
+from orchestration.table_hashes import table_hashes
 from tests.ingest.scripted import Vendor
 from tests.orchestration.warehouses import (
     BTC,
@@ -529,6 +531,39 @@ def test_a_pulls_file_with_a_mistake_fails_the_run_and_says_where(
     assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds_of(run)
     (failed,) = [event for event in run.all_events if event.is_step_failure]
     assert "did you mean coinbase?" in str(failed.step_failure_data.error_display_string)
+
+
+def hashes_of(database: Path) -> Mapping[str, str]:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return table_hashes(connection)
+
+
+def test_any_asset_can_be_built_alone(
+    small: Path, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """What it reads that no published file has is built before it."""
+    settings = copied(small, tmp_path / "data")
+    definitions = build_defs({"warehouse": Warehouse(data_dir=str(settings.data_dir))})
+    alone = [
+        *(("silver", "prices", "bars"), ("silver", "signals", "signal_events")),
+        *(("silver", "news", "sentiment_scores"), ("silver", "trading", "executions")),
+        *(("silver", "trading", "decision_history"), ("gold", "core", "fct_trades")),
+    ]
+    before = hashes_of(settings.data.market)
+    run = dg.materialize(
+        [definitions.resolve_assets_def(dg.AssetKey(alone[0]))],
+        selection=[dg.AssetKey(path) for path in alone],
+        instance=instance,
+        raise_on_error=False,
+        run_config=QUIET,
+    )
+    assert run.success
+    done = [event.asset_key for event in run.get_asset_materialization_events()]
+    assert {tuple(key.path) for key in done if key} == set(alone)
+    after = hashes_of(settings.data.candidate)
+    for path in alone:
+        table = f"{path[0]}.{path[-1]}"
+        assert after[table] == before[table], table
 
 
 def test_a_version_that_is_held_stays(
