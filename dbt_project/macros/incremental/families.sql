@@ -1,8 +1,8 @@
 {#-
     Families of incremental tables that go on together from what the last build left them as. A member
     may compare what it reads with what its table held before, so none goes on where another does not:
-    when a run stopped between them, builds only some of them, or one is missing or has new rules, all
-    are built anew. Whether they go on is decided once, when a run starts, and kept in
+    when a run stopped between them, builds one without what it follows from, or one is missing or has
+    new rules, all are built anew. Whether they go on is decided once, when a run starts, and kept in
     `ops.family_runs`.
 
     Members have the tag `<family>_family`: the tables, and those in `staging` that list for them what
@@ -59,10 +59,16 @@
 
 
 {% macro family_can_go_on(family) %}
-    {#- Whether a run builds all of a family, and its tables are there, built by the rules of today. -#}
+    {#-
+        Whether a run builds what its tables of a family follow from, and all are there, built by the
+        rules of today.
+    -#}
     {% if flags.FULL_REFRESH %}{% do return(false) %}{% endif %}
-    {% for node in family_members(family) %}
-        {% if node.unique_id not in selected_resources %}
+    {% set members = family_members(family) %}
+    {% set missing = members | map(attribute='unique_id') | reject('in', selected_resources) | list %}
+    {% for node in members %}
+        {% set parents = node.depends_on.nodes | select('in', missing) | list %}
+        {% if node.unique_id in selected_resources and parents %}
             {% do return(false) %}
         {% elif node.config.materialized == 'incremental' and (
             node.name in var('refresh_models') or not relation_exists(node.schema, node.name)
