@@ -21,7 +21,7 @@ demo: $(STAMP) ## Land the sample and the simulated market, build, check, publis
 	@$(BIN)/tapehouse demo
 
 .PHONY: test
-test: $(STAMP) ## Run the tests (under 10 minutes on 2 cores); before each commit
+test: $(STAMP) ## Run the tests (about 10 minutes on 2 cores); before each commit
 	$(PYTEST)
 
 .PHONY: test-slow
