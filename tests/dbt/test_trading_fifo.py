@@ -22,6 +22,7 @@ import pytest
 from ingest.clock import iso
 from ingest.settings import DataDir
 from tests.dbt.landing import DAY, HOUR, Bar, Landing, inbox_bars, sessions
+from tests.dbt.trading import TRADING_FAMILY
 from tests.dbt.trading_oracle import (
     Dividend,
     Fill,
@@ -58,11 +59,6 @@ MODELS = (
     *("--select", "+fct_trades", "+mart_daily_portfolio_summary"),
     *("--indirect-selection", "cautious"),
 )
-WHOLE_FAMILY = (
-    *("--select", "+tag:trading_family", "+mart_daily_portfolio_summary"),
-    *WITHOUT_TESTS,
-)
-"""Tables that go on from the last build, which they do together or not at all."""
 
 
 def midnight(day: str) -> datetime:
@@ -594,18 +590,18 @@ def test_steps_and_another_order_give_the_same(world: World, tmp_path: Path) -> 
     ]
     lake.land("inbox", "cash_movements", deposits, fetched="2024-03-02T00:00Z")
     lake.land("inbox", "executions", early, fetched="2024-03-02T00:00Z")
-    other.build(*WHOLE_FAMILY)
+    other.build(*TRADING_FAMILY, *WITHOUT_TESTS)
     assert restarts(other) == (0, 0)
 
     lake.land("inbox", "executions", [*later, {**wrong, "price": "1"}], fetched="2024-03-03T00:00Z")
-    other.build(*WHOLE_FAMILY)
+    other.build(*TRADING_FAMILY, *WITHOUT_TESTS)
     positions, whole = restarts(other)
     assert positions > whole > 0  # those whose units are rounded
     assert revisions(other) == []
 
     random.Random(1).shuffle(records)  # noqa: S311 - no secret
     lake.land("inbox", "executions", records, fetched="2024-03-04T00:00Z")
-    other.build(*WHOLE_FAMILY)
+    other.build(*TRADING_FAMILY, *WITHOUT_TESTS)
     assert restarts(other)[0] == 1
     assert revisions(other) == [("executions", "told_again")]
 

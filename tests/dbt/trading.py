@@ -92,6 +92,9 @@ IN_GOLD = {**PAYS, "action_type": "dividend", "ex_date": "2024-01-09"} | {
 LISTED = listing("BTC/USD", "BTC/USD", "2020-01-01", asset_class="crypto", name="Bitcoin")
 """What is traded, for a lake in which nothing else speaks of it."""
 
+TRADING_FAMILY = ("--select", "+tag:trading_family", "+mart_daily_portfolio_summary")
+"""Tables that go on from the last build, which they do together or not at all."""
+
 
 def land_trading(lake: Landing, *, bad: bool = True) -> None:
     """Land each record, one told again, and with `bad` one of each kind that is not good enough."""

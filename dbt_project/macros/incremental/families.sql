@@ -3,7 +3,7 @@
     may compare what it reads with what its table held before, so none goes on where another does not:
     when a run stopped between them, builds one without what it follows from, or one is missing or has
     new rules, all are built anew. Whether they go on is decided once, when a run starts, and kept in
-    `ops.family_runs`.
+    `ops.family_runs`; a run is complete when what it took in is marked (`mark_batches_processed`).
 
     Members have the tag `<family>_family`: the tables, and those in `staging` that list for them what
     has changed.
@@ -77,19 +77,6 @@
         {% endif %}
     {% endfor %}
     {% do return(true) %}
-{% endmacro %}
-
-
-{% macro complete_families(results) %}
-    {%- set completed = results | selectattr('status', 'equalto', 'success')
-        | map(attribute='node') | map(attribute='name') | list -%}
-    {%- for family in families() if execute %}
-    {%- if not (family_members(family) | map(attribute='name') | reject('in', completed) | list) %}
-    update ops.family_runs
-    set goes_on = true, is_complete = true
-    where family = '{{ family }}';
-    {%- endif %}
-    {%- endfor %}
 {% endmacro %}
 
 

@@ -13,12 +13,8 @@
 {% endmacro %}
 
 
-{% macro every_session() -%}
-    *
-{%- endmacro %}
-
-
 {% macro every_instrument() -%}
+    {#- What stands for an instrument's id where all of them are meant. -#}
     *
 {%- endmacro %}
 
@@ -30,7 +26,7 @@
     {% endif %}
     {% set found = run_query(
         "select count(*) from staging.int_bars__touched_sessions where instrument_id = '"
-        ~ every_session() ~ "'"
+        ~ every_instrument() ~ "'"
     ) %}
     {% do return(found.columns[0].values()[0] > 0) %}
 {% endmacro %}

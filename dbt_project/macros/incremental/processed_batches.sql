@@ -102,6 +102,9 @@
     {%- endif %}
     {%- endfor %}
     {%- if is_complete %}
+    update ops.family_runs
+    set goes_on = true, is_complete = true
+    where family = '{{ family }}';
     commit;
     {%- endif %}
     {%- endfor %}

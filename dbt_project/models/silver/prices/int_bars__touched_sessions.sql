@@ -136,7 +136,7 @@ final as (
     {% if bars_are_rebuilt() %}
     union all
     select
-        '{{ every_session() }}' as instrument_id,
+        '{{ every_instrument() }}' as instrument_id,
         date '1970-01-01' as session_date
     {% endif %}
 )

@@ -80,7 +80,7 @@ remeasured as (
 ),
 {% else %}
 with remeasured as (
-    select cast(null as varchar) as decision_id
+    select {{ typed_nulls() }}
     where false
 ),
 {% endif %}

@@ -76,7 +76,7 @@ changed as (
 ),
 {% else %}
 with changed as (
-    select cast(null as varchar) as lot_id
+    select {{ typed_nulls() }}
     where false
 ),
 {% endif %}

@@ -128,9 +128,7 @@ revisions as (
 ),
 {% else %}
 with revisions as (
-    select
-        cast(null as varchar) as dataset,
-        cast(null as varchar) as reason
+    select {{ typed_nulls() }}
     where false
 ),
 {% endif %}
